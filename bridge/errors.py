@@ -114,7 +114,7 @@ class UnknownOutcome(ApiError):
 class Problem(ApiError):
     """The API refused, with an RFC 9457 problem document or as much of one as could be read."""
 
-    def __init__(  # noqa: PLR0913 - the members of the document, each of which may be missing
+    def __init__(
         self,
         status: int,
         *,

@@ -94,7 +94,7 @@ class InboundMail:
     digest: str
     """SHA-256 of the raw bytes, hex."""
     protection: tuple[str, ...] = ()
-    """``smime_signed``, ``smime_encrypted``, ``pgp_signed``, ``pgp_encrypted``: what wraps the whole mail or its words."""
+    """``smime_signed``, ``smime_encrypted``, ``pgp_signed``, ``pgp_encrypted``: what wraps the mail or its words."""
 
     def values(self, name: str) -> tuple[str, ...]:
         """All values of the header field ``name`` (lower case), in order."""
@@ -188,7 +188,7 @@ class Finding:
     where: str
     """``subject``, ``body line 3``, ``cut line 12``, ``attachment "x.txt"``, ``header``, …"""
     posted: bool = True
-    """True when what matched is in the message as posted (subject, reply, attachments), false when only in what was cut."""
+    """True when it is in the message as posted (subject, reply, attachments), false when only in what is cut."""
 
 
 @dataclass(frozen=True, slots=True)

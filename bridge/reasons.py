@@ -22,10 +22,10 @@ class MailClass(StrEnum):
 
 CLASSES: dict[MailClass, str] = {
     MailClass.HUMAN: "Nothing says that a machine wrote it.",
-    MailClass.AUTO_REPLY: "An out-of-office or another automatic answer (RFC 3834). Recorded, never posted, never reopens.",
+    MailClass.AUTO_REPLY: "An out-of-office or other automatic answer (RFC 3834). Recorded, never posted.",
     MailClass.BOUNCE: "A delivery status notification or a mail server's complaint (RFC 3464). Recorded.",
     MailClass.REPORT: "A read receipt, an abuse or a DMARC report (multipart/report, RFC 6522). Recorded.",
-    MailClass.BULK: "Bulk mail (Precedence: bulk or junk, List-Unsubscribe). Posted only with an unguessable reference.",
+    MailClass.BULK: "Bulk mail (Precedence: bulk, List-Unsubscribe). Posted only with an unguessable reference.",
     MailClass.LIST: "A mailing list's mail (List-Id, RFC 2919). Posted only with an unguessable reference.",
     MailClass.LOOP: "Carries our own loop marker, or 50 Received fields or more. Held, with an alarm.",
 }

@@ -1,0 +1,1 @@
+"""The spool: one interface (``api``), stores behind it."""
