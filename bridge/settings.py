@@ -1,0 +1,348 @@
+"""The bridge's settings: the only reader of the environment.
+
+Every ``BRIDGE_*`` name is a member of ``Settings``; ``docs/settings.md`` and ``config/bridge.example.env`` are generated
+from it. ``load`` checks what pydantic-settings lets pass (misspelled names), reads ``*_FILE`` secrets and systemd
+credentials, and turns every fault into one ``ConfigurationError`` that names variable, fault and an example.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from bridge import envfile
+from bridge.errors import ConfigurationError
+
+PREFIX = "BRIDGE_"
+_KUBERNETES = ("BRIDGE_SERVICE_", "BRIDGE_PORT")
+_SECRETS = ("API_KEY", "ADDRESS_KEYS")
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _not_empty(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not value:
+        raise ValueError("at least one is needed")
+    return value
+
+
+def _lower(value: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(item.lower() for item in value)
+
+
+def _http_url(value: str) -> str:
+    scheme, _, rest = value.partition("://")
+    if scheme not in ("https", "http") or not rest.strip("/") or any(mark in rest for mark in "?#@ "):
+        raise ValueError("an https:// (or http://) address without user, query or fragment")
+    return value.rstrip("/")
+
+
+def _spool_url(value: str) -> str:
+    if value.startswith(("postgresql:", "postgres:")):
+        raise ValueError("a spool on PostgreSQL is not supported by this version; use sqlite:///path")
+    if not value.startswith("sqlite:///") or value == "sqlite:///":
+        raise ValueError("sqlite:/// and a path (four slashes for an absolute one)")
+    return value
+
+
+Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_lower)]
+NeededNames = Annotated[Names, AfterValidator(_not_empty)]
+Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_split)]
+
+
+class _Merged(EnvSettingsSource):
+    """The environment over an env file, as one source."""
+
+    merged: ClassVar[Mapping[str, str]] = {}
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return {key.lower(): value for key, value in self.merged.items()}
+
+
+class Settings(BaseSettings):
+    """All settings. The description of each is what the documentation shows."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    listen: Annotated[Texts, AfterValidator(_not_empty)] = Field(
+        ("127.0.0.1:8025",),
+        description="Addresses to listen on: host:port, [v6]:port, lmtp://host:port, lmtp+unix:///path. "
+        "Port 0 takes a free one.",
+        examples=["127.0.0.1:8025,[::1]:8025"],
+    )
+    hostname: str = Field(
+        "",
+        description="The name in the greeting and in Received; this machine's name when empty.",
+        examples=["bridge.example.com"],
+    )
+    mail_domains: NeededNames = Field(
+        ..., description="Domains that tickets are answered at.", examples=["example.com"]
+    )
+    mailboxes: NeededNames = Field(
+        ("support",), description="Local parts (before '+') that take mail.", examples=["support,help"]
+    )
+    relay_networks: Annotated[Networks, AfterValidator(tuple)] = Field(
+        (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128")),
+        description="Networks (CIDR) whose clients may relay mail here, and whose Authentication-Results count.",
+        examples=["127.0.0.0/8,::1/128,10.1.2.0/24"],
+    )
+    api_url: Annotated[str, AfterValidator(_http_url)] = Field(
+        "https://cloud.hostup.se", description="The ticket API's base address.", examples=["https://cloud.hostup.se"]
+    )
+    api_key: SecretStr = Field(
+        ...,
+        description="The API key; it must own every ticket that the bridge serves. Or BRIDGE_API_KEY_FILE.",
+        examples=["the-key"],
+    )
+    api_ca_file: Path | None = Field(
+        None, description="PEM file of a private certificate authority for the API.", examples=["/etc/ssl/own-ca.pem"]
+    )
+    api_timeout_seconds: float = Field(
+        30, gt=0, le=600, description="Deadline of one whole exchange with the API.", examples=["30"]
+    )
+    api_concurrency: int = Field(8, ge=1, le=64, description="Requests in flight at most.", examples=["8"])
+    spool_url: Annotated[str, AfterValidator(_spool_url)] = Field(
+        "sqlite:///var/spool.db",
+        description="Where accepted mail is kept.",
+        examples=["sqlite:////var/lib/ticket-bridge/spool.db"],
+    )
+    spool_high_water_bytes: int = Field(
+        8_589_934_592, ge=1_048_576, description="Spool size from which mail is answered 452.", examples=["8589934592"]
+    )
+    spool_min_free_bytes: int = Field(
+        268_435_456, ge=0, description="Free disk space below which mail is answered 452.", examples=["268435456"]
+    )
+    max_message_bytes: int = Field(
+        26_214_400, ge=65_536, description="Largest mail; the relay's own limit must be lower.", examples=["26214400"]
+    )
+    max_recipients: int = Field(100, ge=1, le=1000, description="Recipients of one mail at most.", examples=["100"])
+    bare_newlines: Literal["normalise", "refuse"] = Field(
+        "normalise",
+        description="What to do with a bare CR or LF in a mail: make it CRLF, or answer 550.",
+        examples=["normalise"],
+    )
+    grace_seconds: float = Field(
+        20, ge=0, le=600, description="Time that work in flight gets at a stop.", examples=["20"]
+    )
+    no_ticket: Literal["hold", "create"] = Field(
+        "hold", description="Mail that names no ticket: hold it for a person, or open a ticket.", examples=["hold"]
+    )
+    department: str = Field(
+        "",
+        description="Slug of the department for new tickets; needed with BRIDGE_NO_TICKET=create.",
+        examples=["support"],
+    )
+    closed_tickets: Literal["reopen", "hold"] = Field(
+        "reopen", description="An answer to a closed ticket: reopen it and post, or hold.", examples=["reopen"]
+    )
+    number_policy: Literal["", "accept", "authenticated", "known"] = Field(
+        "",
+        description="Who may answer by a ticket number, which can be guessed: accept everybody, authenticated "
+        "senders, or known ones. When empty: accept without BRIDGE_AUTHSERV_ID, known with it.",
+        examples=["known"],
+    )
+    authserv_id: str = Field(
+        "", description="The relay's name in its Authentication-Results fields.", examples=["mx.example.com"]
+    )
+    trusted_hops: int = Field(
+        1, ge=1, le=10, description="How many of the top Received fields are the relay's own.", examples=["1"]
+    )
+    allowed_senders: Names = Field(
+        (),
+        description="Addresses or @domains that count as known on every ticket once authenticated.",
+        examples=["anna@example.org,@partner.example"],
+    )
+    signed_addresses: Literal["off", "warn", "enforce"] = Field(
+        "off", description="Signed plus-addresses: off, warn about unsigned ones, or refuse those.", examples=["off"]
+    )
+    address_keys: SecretStr = Field(
+        SecretStr(""),
+        description="Keys of signed addresses, newest first: id:base64, comma-separated. Or BRIDGE_ADDRESS_KEYS_FILE.",
+        examples=["a:bm90LWEtcmVhbC1rZXktMTIzNA=="],
+    )
+    reply_markers: Texts = Field(
+        (),
+        description="Lines of our own notifications below which everything is history.",
+        examples=["## Reply above this line ##"],
+    )
+    attachments: Literal["upload", "name", "ignore"] = Field(
+        "upload",
+        description="Attachments: upload them to the ticket, only name them in the message, or ignore them.",
+        examples=["upload"],
+    )
+    message_template: str = Field(
+        "",
+        description="A first line for every message; {name} and {address} stand for the sender.",
+        examples=["From {name} <{address}>:"],
+    )
+    sensitivity_rules: Path | None = Field(
+        None,
+        description="A rule file that extends or replaces the shipped rules.",
+        examples=["/etc/ticket-bridge/sensitivity.toml"],
+    )
+    sensitivity_tier: Literal["certain", "probable"] = Field(
+        "probable", description="From which tier on a finding encrypts.", examples=["probable"]
+    )
+    sensitivity_quoted: bool = Field(
+        False, description="Whether a finding only in what was cut encrypts too.", examples=["false"]
+    )
+    sensitivity_always: Names = Field(
+        (), description="Sender or recipient domains whose mail is always encrypted.", examples=["clinic.example"]
+    )
+    sensitivity_never: Names = Field(
+        (), description="Sender or recipient domains whose mail never is.", examples=["news.example"]
+    )
+    tls_cert_file: Path | None = Field(
+        None, description="PEM certificate chain for STARTTLS.", examples=["/etc/ticket-bridge/tls.crt"]
+    )
+    tls_key_file: Path | None = Field(
+        None, description="PEM private key for STARTTLS.", examples=["/etc/ticket-bridge/tls.key"]
+    )
+    tls_required: bool = Field(False, description="Whether mail is taken only after STARTTLS.", examples=["false"])
+    log_format: Literal["json", "console"] = Field("json", description="Form of the log.", examples=["json"])
+    retention_days: int = Field(
+        14, ge=0, le=3650, description="Days that bodies are kept after delivery.", examples=["14"]
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only ``init_settings`` and the merged environment."""
+        return (init_settings, _Merged(settings_cls))
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        if self.no_ticket == "create" and not self.department:
+            raise ValueError(
+                "BRIDGE_DEPARTMENT is needed with BRIDGE_NO_TICKET=create; example: BRIDGE_DEPARTMENT=support"
+            )
+        if (self.tls_cert_file is None) != (self.tls_key_file is None):
+            raise ValueError("BRIDGE_TLS_CERT_FILE and BRIDGE_TLS_KEY_FILE go together: set both or neither")
+        if self.tls_required and self.tls_cert_file is None:
+            raise ValueError("BRIDGE_TLS_REQUIRED=true needs BRIDGE_TLS_CERT_FILE and BRIDGE_TLS_KEY_FILE")
+        if self.signed_addresses != "off" and not self.address_keys.get_secret_value():
+            raise ValueError("BRIDGE_SIGNED_ADDRESSES needs BRIDGE_ADDRESS_KEYS")
+        if self.number_policy in ("authenticated", "known") and not self.authserv_id:
+            raise ValueError(
+                f"BRIDGE_NUMBER_POLICY={self.number_policy} needs BRIDGE_AUTHSERV_ID: without it no mail is authenticated"
+            )
+        return self
+
+    @property
+    def effective_number_policy(self) -> str:
+        """The number policy with its default filled in (design §8)."""
+        return self.number_policy or ("known" if self.authserv_id else "accept")
+
+    @property
+    def effective_hostname(self) -> str:
+        """The host name with its default filled in; looked up once by the service."""
+        return self.hostname or socket.getfqdn()
+
+
+def variable(field: str) -> str:
+    """The environment variable of a member."""
+    return PREFIX + field.upper()
+
+
+def load(environ: Mapping[str, str] | None = None, env_file: Path | None = None) -> tuple[Settings, list[str]]:
+    """The settings, and warnings worth saying. ``environ`` wins over ``env_file``.
+
+    Raises ``ConfigurationError`` with one line per fault; never shows a value.
+    """
+    environ = os.environ if environ is None else environ
+    merged = _from_file(env_file) if env_file else {}
+    merged.update({key: value for key, value in environ.items() if key.startswith(PREFIX)})
+    faults, warnings = _check_names(merged)
+    _read_secret_files(merged, environ, faults)
+    source = type("_Source", (_Merged,), {"merged": merged})
+    bound = type(
+        "Settings",
+        (Settings,),
+        {
+            "settings_customise_sources": classmethod(
+                lambda _cls, settings_cls, init_settings, **_: (init_settings, source(settings_cls))
+            )
+        },
+    )
+    try:
+        settings = bound()
+    except ValidationError as error:
+        faults += [_fault(dict(item)) for item in error.errors(include_input=False, include_url=False)]
+    if faults:
+        raise ConfigurationError("\n".join(faults))
+    return settings, warnings
+
+
+def _from_file(path: Path) -> dict[str, str]:
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"--env-file {path}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from None
+    return envfile.parse(text, name=str(path))
+
+
+def _check_names(merged: dict[str, str]) -> tuple[list[str], list[str]]:
+    known = {variable(name) for name in Settings.model_fields} | {f"{PREFIX}{name}_FILE" for name in _SECRETS}
+    faults: list[str] = []
+    warnings: list[str] = []
+    for name in sorted(set(merged) - known):
+        if name.startswith(_KUBERNETES):
+            warnings.append(f"{name}: not a setting of the bridge (Kubernetes injects such names); ignored")
+        elif name.startswith(PREFIX):
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else "; docs/settings.md lists all settings"
+            faults.append(f"{name}: there is no such setting{hint}")
+        del merged[name]
+    return faults, warnings
+
+
+def _read_secret_files(merged: dict[str, str], environ: Mapping[str, str], faults: list[str]) -> None:
+    """``NAME_FILE`` and, when neither is set, ``$CREDENTIALS_DIRECTORY/bridge_name`` (systemd.exec, LoadCredential=)."""
+    for secret in _SECRETS:
+        name = PREFIX + secret
+        path = merged.pop(f"{name}_FILE", "")
+        if path and name in merged:
+            faults.append(f"{name} and {name}_FILE are both set: keep one")
+            continue
+        credential = Path(environ.get("CREDENTIALS_DIRECTORY", "/nonexistent")) / name.lower()
+        if not path and name not in merged and credential.is_file():
+            path = str(credential)
+        if path:
+            try:
+                merged[name] = Path(path).read_text("utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                faults.append(f"{name}_FILE: {path}: {getattr(error, 'strerror', None) or 'not UTF-8'}")
+
+
+def _fault(error: Mapping[str, Any]) -> str:
+    if not error["loc"]:
+        return str(error["msg"]).removeprefix("Value error, ")
+    field = str(error["loc"][0])
+    what = "is missing" if error["type"] == "missing" else str(error["msg"]).removeprefix("Value error, ")
+    examples = Settings.model_fields[field].examples or [""]
+    return f"{variable(field)}: {what}; example: {variable(field)}={examples[0]}"
