@@ -1,35 +1,19 @@
-"""The bridge's settings: the only reader of the environment.
+"""The bridge's settings, as types: every ``BRIDGE_*`` name is a member of ``Settings``.
 
-Every ``BRIDGE_*`` name is a member of ``Settings``; ``docs/settings.md`` and ``config/bridge.example.env`` are generated
-from it. ``load`` checks what pydantic-settings lets pass (misspelled names), reads ``*_FILE`` secrets and systemd
-credentials, and turns every fault into one ``ConfigurationError`` that names variable, fault and an example.
+``bridge.environment.load`` reads them; ``docs/settings.md`` and ``config/bridge.example.env`` are generated from here.
 """
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
-import os
 import socket
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import (
-    BaseSettings,
-    EnvSettingsSource,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
-
-from bridge import envfile
-from bridge.errors import ConfigurationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 PREFIX = "BRIDGE_"
-_KUBERNETES = ("BRIDGE_SERVICE_", "BRIDGE_PORT")
-_SECRETS = ("API_KEY", "ADDRESS_KEYS")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -67,15 +51,6 @@ Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_lower)]
 NeededNames = Annotated[Names, AfterValidator(_not_empty)]
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_split)]
-
-
-class _Merged(EnvSettingsSource):
-    """The environment over an env file, as one source."""
-
-    merged: ClassVar[Mapping[str, str]] = {}
-
-    def _load_env_vars(self) -> Mapping[str, str | None]:
-        return {key.lower(): value for key, value in self.merged.items()}
 
 
 class Settings(BaseSettings):
@@ -232,8 +207,9 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only ``init_settings`` and the merged environment."""
-        return (init_settings, _Merged(settings_cls))
+        """Only what is passed in: ``environment.load`` merges the sources and passes the result."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
 
     @model_validator(mode="after")
     def _together(self) -> Self:
@@ -249,7 +225,8 @@ class Settings(BaseSettings):
             raise ValueError("BRIDGE_SIGNED_ADDRESSES needs BRIDGE_ADDRESS_KEYS")
         if self.number_policy in ("authenticated", "known") and not self.authserv_id:
             raise ValueError(
-                f"BRIDGE_NUMBER_POLICY={self.number_policy} needs BRIDGE_AUTHSERV_ID: without it no mail is authenticated"
+                f"BRIDGE_NUMBER_POLICY={self.number_policy} needs BRIDGE_AUTHSERV_ID: "
+                "without it no mail is authenticated"
             )
         return self
 
@@ -262,87 +239,3 @@ class Settings(BaseSettings):
     def effective_hostname(self) -> str:
         """The host name with its default filled in; looked up once by the service."""
         return self.hostname or socket.getfqdn()
-
-
-def variable(field: str) -> str:
-    """The environment variable of a member."""
-    return PREFIX + field.upper()
-
-
-def load(environ: Mapping[str, str] | None = None, env_file: Path | None = None) -> tuple[Settings, list[str]]:
-    """The settings, and warnings worth saying. ``environ`` wins over ``env_file``.
-
-    Raises ``ConfigurationError`` with one line per fault; never shows a value.
-    """
-    environ = os.environ if environ is None else environ
-    merged = _from_file(env_file) if env_file else {}
-    merged.update({key: value for key, value in environ.items() if key.startswith(PREFIX)})
-    faults, warnings = _check_names(merged)
-    _read_secret_files(merged, environ, faults)
-    source = type("_Source", (_Merged,), {"merged": merged})
-    bound = type(
-        "Settings",
-        (Settings,),
-        {
-            "settings_customise_sources": classmethod(
-                lambda _cls, settings_cls, init_settings, **_: (init_settings, source(settings_cls))
-            )
-        },
-    )
-    try:
-        settings = bound()
-    except ValidationError as error:
-        faults += [_fault(dict(item)) for item in error.errors(include_input=False, include_url=False)]
-    if faults:
-        raise ConfigurationError("\n".join(faults))
-    return settings, warnings
-
-
-def _from_file(path: Path) -> dict[str, str]:
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"--env-file {path}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from None
-    return envfile.parse(text, name=str(path))
-
-
-def _check_names(merged: dict[str, str]) -> tuple[list[str], list[str]]:
-    known = {variable(name) for name in Settings.model_fields} | {f"{PREFIX}{name}_FILE" for name in _SECRETS}
-    faults: list[str] = []
-    warnings: list[str] = []
-    for name in sorted(set(merged) - known):
-        if name.startswith(_KUBERNETES):
-            warnings.append(f"{name}: not a setting of the bridge (Kubernetes injects such names); ignored")
-        elif name.startswith(PREFIX):
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {near[0]}?" if near else "; docs/settings.md lists all settings"
-            faults.append(f"{name}: there is no such setting{hint}")
-        del merged[name]
-    return faults, warnings
-
-
-def _read_secret_files(merged: dict[str, str], environ: Mapping[str, str], faults: list[str]) -> None:
-    """``NAME_FILE`` and, when neither is set, ``$CREDENTIALS_DIRECTORY/bridge_name`` (systemd.exec, LoadCredential=)."""
-    for secret in _SECRETS:
-        name = PREFIX + secret
-        path = merged.pop(f"{name}_FILE", "")
-        if path and name in merged:
-            faults.append(f"{name} and {name}_FILE are both set: keep one")
-            continue
-        credential = Path(environ.get("CREDENTIALS_DIRECTORY", "/nonexistent")) / name.lower()
-        if not path and name not in merged and credential.is_file():
-            path = str(credential)
-        if path:
-            try:
-                merged[name] = Path(path).read_text("utf-8").strip()
-            except (OSError, UnicodeDecodeError) as error:
-                faults.append(f"{name}_FILE: {path}: {getattr(error, 'strerror', None) or 'not UTF-8'}")
-
-
-def _fault(error: Mapping[str, Any]) -> str:
-    if not error["loc"]:
-        return str(error["msg"]).removeprefix("Value error, ")
-    field = str(error["loc"][0])
-    what = "is missing" if error["type"] == "missing" else str(error["msg"]).removeprefix("Value error, ")
-    examples = Settings.model_fields[field].examples or [""]
-    return f"{variable(field)}: {what}; example: {variable(field)}={examples[0]}"
