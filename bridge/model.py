@@ -108,7 +108,7 @@ class Reference:
     ticket: str
     """A public id (``tkt_…``) or a number (digits), lower case."""
     source: str
-    """``address``, ``thread`` or ``subject``."""
+    """``address``, ``thread`` or ``subject``; ``operator`` when a person redirected the mail."""
     unguessable: bool
     """True for a full public id and for a signed address: knowing it authorises (design §8)."""
     signed: bool = False
@@ -154,6 +154,8 @@ class Reply:
     """0..1; low confidence keeps more."""
     source: str = "text"
     """``text`` or ``html``: which alternative was used."""
+    cids: tuple[str, ...] = ()
+    """Content-IDs of the pictures that the kept part shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +208,12 @@ class Context:
     """Mails with an equal body from this sender to this ticket in the last hour."""
     empty: bool = False
     """True when nothing was looked up (``explain``)."""
+    numbers: Mapping[str, str] = field(default_factory=dict)
+    """Ticket number → public id, for those that were resolved before."""
+    override: str = ""
+    """The ticket that a person redirected the mail to; beats every reference."""
+    released: bool = False
+    """A person released the mail: who may write, and how often, is not asked again."""
 
 
 @dataclass(frozen=True, slots=True)
