@@ -20,7 +20,8 @@ from bridge.errors import ConfigurationError
 from bridge.settings import PREFIX, Settings
 
 _KUBERNETES = ("BRIDGE_SERVICE_", "BRIDGE_PORT")
-_SECRETS = ("API_KEY", "ADDRESS_KEYS")
+SECRETS = ("API_KEY", "ADDRESS_KEYS")
+"""Settings that may come from a file instead."""
 
 
 def variable(field: str) -> str:
@@ -58,7 +59,7 @@ def _from_file(path: Path) -> dict[str, str]:
 
 
 def _check_names(merged: dict[str, str]) -> tuple[list[str], list[str]]:
-    known = {variable(name) for name in Settings.model_fields} | {f"{PREFIX}{name}_FILE" for name in _SECRETS}
+    known = {variable(name) for name in Settings.model_fields} | {f"{PREFIX}{name}_FILE" for name in SECRETS}
     faults: list[str] = []
     warnings: list[str] = []
     for name in sorted(set(merged) - known):
@@ -74,7 +75,7 @@ def _check_names(merged: dict[str, str]) -> tuple[list[str], list[str]]:
 
 def _read_secret_files(merged: dict[str, str], environ: Mapping[str, str], faults: list[str]) -> None:
     """``NAME_FILE``; when neither is set, ``$CREDENTIALS_DIRECTORY/bridge_name`` (systemd.exec(5), LoadCredential=)."""
-    for secret in _SECRETS:
+    for secret in SECRETS:
         name = PREFIX + secret
         path = merged.pop(f"{name}_FILE", "")
         if path and name in merged:

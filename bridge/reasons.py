@@ -63,6 +63,7 @@ class Reason(StrEnum):
     UNEXPECTED_ANSWER = "unexpected_answer"
     OUTCOME_UNDECIDABLE = "outcome_undecidable"
     TOO_OLD = "too_old"
+    SHADOW = "shadow"
     DELIVERED = "delivered"
     WAITING = "waiting"
     PAUSED = "paused"
@@ -105,6 +106,7 @@ REASONS: dict[Reason, str] = {
     Reason.OUTCOME_UNDECIDABLE: "It cannot be known whether the message was posted. Look at the ticket, "
     "then release or discard.",
     Reason.TOO_OLD: "Not deliverable within the days allowed.",
+    Reason.SHADOW: "BRIDGE_MODE=shadow: what would have been posted is kept. `queue replay` posts it.",
     Reason.DELIVERED: "The API has it; the message id stands in the attempt.",
     Reason.WAITING: "Waits for its turn.",
     Reason.PAUSED: "Delivery is paused (key, certificate, rate limit or circuit).",

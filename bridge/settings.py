@@ -118,6 +118,11 @@ class Settings(BaseSettings):
     grace_seconds: float = Field(
         20, ge=0, le=600, description="Time that work in flight gets at a stop.", examples=["20"]
     )
+    mode: Literal["live", "shadow"] = Field(
+        "live",
+        description="Shadow accepts, reads and decides, keeps what would have been posted, and posts nothing.",
+        examples=["live"],
+    )
     no_ticket: Literal["hold", "create"] = Field(
         "hold", description="Mail that names no ticket: hold it for a person, or open a ticket.", examples=["hold"]
     )

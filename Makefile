@@ -1,0 +1,81 @@
+# Everything that is done with this project. `make help` lists it.
+SHELL := /bin/bash
+PYTHON ?= $(shell for v in 3.14 3.13 3.12 3.11; do command -v python$$v >/dev/null 2>&1 && python$$v -c 'import venv, ensurepip' >/dev/null 2>&1 && { echo python$$v; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+LOCK = requirements/$(1).lock
+COMPILE := uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 pyproject.toml requirements/build.in
+WORKERS ?= auto
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Show what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
+
+.PHONY: run
+run: $(VENV)/run ## Set up, then show the main job: sandbox, bridge and a handful of mails (Ctrl-C ends it)
+	$(BIN)/ticket-bridge demo
+
+.PHONY: test
+test: $(VENV)/test ## Set up, then run the tests (nothing but what pip installs is needed)
+	$(BIN)/pytest -q -n $(WORKERS) -m "not system and not shared"
+
+.PHONY: cover
+cover: $(VENV)/test ## The tests with branch coverage, and the bounds that it must keep
+	rm -f .coverage .coverage.*
+	$(BIN)/coverage run -m pytest -q -m "not system and not shared"
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report --fail-under=95
+	$(BIN)/coverage report --fail-under=100 --include='bridge/mail/*,bridge/reference/*,bridge/reply/*,bridge/sensitivity/*,bridge/pipeline.py,bridge/verdict.py,bridge/message.py,bridge/delivery/outcome.py,bridge/delivery/schedule.py'
+
+.PHONY: check
+check: $(VENV)/test ## Lint, types, import order, locks and generated files up to date
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) --no-print-directory locks-check
+	$(BIN)/python -m tests.generate --check
+
+.PHONY: test-system
+test-system: $(VENV)/system ## Kills, fuzzers, Chromium, Postfix (needs the Debian packages that .ci/run installs)
+	$(BIN)/pytest -q -m system --timeout 600
+
+.PHONY: test-shared
+test-shared: $(VENV)/test ## The tests that read ../shared
+	$(BIN)/pytest -q -m shared --timeout 600
+
+.PHONY: generate
+generate: $(VENV)/test ## Write the generated documentation anew
+	$(BIN)/python -m tests.generate
+
+.PHONY: wheels
+wheels: $(VENV)/test ## Show, by downloading wheels only, that the locks resolve for every supported Python
+	for v in 3.11 3.12 3.13 3.14; do $(BIN)/pip download -q --only-binary :all: --require-hashes --python-version $$v --platform manylinux_2_28_x86_64 --platform manylinux2014_x86_64 --platform manylinux_2_17_x86_64 -d $(VENV)/wheels-$$v -r requirements/test.lock && echo "Python $$v: $$(ls $(VENV)/wheels-$$v | wc -l) wheels"; done
+
+.PHONY: locks locks-check
+locks: $(VENV)/test ## Compile the locks anew
+	PATH="$(CURDIR)/$(BIN):$$PATH" && $(COMPILE) -U -o requirements/run.lock && $(COMPILE) -U --extra test -o requirements/test.lock && $(COMPILE) -U --extra test --extra system -o requirements/system.lock
+
+locks-check:
+	@mkdir -p $(VENV)/locks && cp requirements/*.lock $(VENV)/locks/
+	@$(COMPILE) -o $(VENV)/locks/run.lock && $(COMPILE) --extra test -o $(VENV)/locks/test.lock && $(COMPILE) --extra test --extra system -o $(VENV)/locks/system.lock
+	@for k in run test system; do cmp $(VENV)/locks/$$k.lock requirements/$$k.lock || { echo "requirements/$$k.lock is not what pyproject.toml asks for: run make locks"; exit 1; }; done
+
+$(VENV)/python:
+	@test -n "$(PYTHON)" || { echo "No supported Python (3.11 to 3.14, with venv and pip) was found."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/run: requirements/run.lock pyproject.toml | $(VENV)/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r $<
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/test: requirements/test.lock $(VENV)/run
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(VENV)/system: requirements/system.lock $(VENV)/test
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r $<
+	@touch $@

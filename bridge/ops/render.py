@@ -1,0 +1,104 @@
+"""A decision as people and scripts see it: ``explain``, ``queue show`` and ``demo`` share it.
+
+What comes from a mail is always printed as text: control characters are shown, never obeyed.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from typing import Any
+
+from rich.text import Text
+
+from bridge.model import Decision
+from bridge.reasons import REASONS
+
+_STYLES = {"deliver": "bold green", "create": "bold green", "hold": "bold yellow", "record": "cyan", "discard": "red"}
+
+
+def clean(value: str) -> str:
+    """``value`` with every control and bidirectional character made visible (``\\x1b``), tabs kept."""
+    return "".join(
+        char if char == "\t" or unicodedata.category(char) not in ("Cc", "Cf", "Cs") else _escaped(char)
+        for char in value
+    )
+
+
+def _escaped(char: str) -> str:
+    if char in "\u200d\u200c":
+        return char
+    return f"\\x{ord(char):02x}" if ord(char) < 256 else f"\\u{ord(char):04x}"
+
+
+def as_dict(decision: Decision) -> dict[str, Any]:
+    """The members that ``explain --json`` promises (docs/explain.md)."""
+    reference, sender = decision.reference, decision.sender
+    return {
+        "verdict": {"action": decision.verdict.action, "reason": str(decision.verdict.reason)},
+        "ticket": {"id": reference.ticket, "source": reference.source} if reference else None,
+        "class": str(decision.mail_class),
+        "class_reason": decision.class_reason,
+        "sender": {
+            "address": sender.address if sender else "",
+            "name": sender.name if sender else "",
+            "authenticated": decision.authentication.result == "pass",
+            "authentication": decision.authentication.why,
+        },
+        "subject": decision.subject,
+        "message": decision.message,
+        "reply": decision.reply.text if decision.reply else "",
+        "elided": decision.reply.elided if decision.reply else "",
+        "encrypted": decision.encrypted,
+        "findings": [{"rule": f.rule, "tier": f.tier, "where": f.where} for f in decision.findings],
+        "attachments": [{"name": a.name, "content_type": a.content_type, "size": a.size} for a in decision.attachments],
+        "defects": list(decision.defects),
+    }
+
+
+def request(decision: Decision) -> tuple[str, dict[str, Any]] | None:
+    """The request that the decision leads to (ticket-api, sections 1 and 6), or None when nothing is sent."""
+    if decision.verdict.action == "deliver" and decision.reference:
+        path = f"POST /api/v2/support/tickets/{decision.reference.ticket}/messages"
+        return path, {"message": decision.message, "encrypted": decision.encrypted}
+    if decision.verdict.action == "create":
+        return "POST /api/v2/support/tickets", {"subject": decision.subject, "message": decision.message}
+    return None
+
+
+def summary(decision: Decision) -> Iterable[Text]:
+    """What became of a mail, in a few coloured lines."""
+    verdict = decision.verdict
+    line = Text(f"{verdict.action} ", style=_STYLES[verdict.action])
+    line.append(str(verdict.reason), style="bold").append(f"  {REASONS[verdict.reason]}", style="dim")
+    yield line
+    reference = decision.reference
+    yield _pair("ticket", f"{reference.ticket}, from the {reference.source}" if reference else "none")
+    sender = decision.sender
+    who = f"{sender.name} <{sender.address}>" if sender else "nobody"
+    yield _pair("sender", f"{who}, authentication: {decision.authentication.result} ({decision.authentication.why})")
+    yield _pair("class", f"{decision.mail_class} ({decision.class_reason})")
+    yield _pair("encrypted", "yes" if decision.encrypted else "no")
+    for finding in decision.findings:
+        posted = "" if finding.posted else " (only in what was cut)"
+        yield _pair("finding", f"{finding.rule}, {finding.tier}, {finding.where}{posted}")
+    for item in decision.attachments:
+        yield _pair("attachment", f"{item.name}, {item.content_type}, {item.size} bytes")
+    for defect in decision.defects:
+        yield _pair("defect", defect)
+    for note in decision.notes:
+        yield _pair("note", note)
+
+
+def lines(decision: Decision) -> Iterable[Text]:
+    """Every line of the mail's words, kept or cut, and why."""
+    for line in decision.reply.lines if decision.reply else ():
+        text = Text("+ " if line.kept else "- ", style="green" if line.kept else "dim")
+        text.append(clean(line.text), style="" if line.kept else "dim")
+        if line.text.strip():
+            text.append(f"   [{line.kind}: {line.reason}]", style="blue" if line.kept else "magenta")
+        yield text
+
+
+def _pair(name: str, value: str) -> Text:
+    return Text(f"{name:>11}  ", style="dim").append(clean(value), style="default")
