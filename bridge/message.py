@@ -20,8 +20,7 @@ def wanted(mail: InboundMail, reply: Reply, mode: str) -> tuple[Attachment, ...]
     return tuple(
         item
         for item in mail.attachments
-        if not (item.inline and item.content_id and f"cid:{item.content_id}" in placed)
-        or item.content_id in reply.cids
+        if not (item.inline and item.content_id and f"cid:{item.content_id}" in placed) or item.content_id in reply.cids
     )
 
 

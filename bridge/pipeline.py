@@ -25,6 +25,7 @@ from bridge.verdict import Case, judge
 read = mails.read
 """Bytes to ``InboundMail``; never raises, whatever the bytes."""
 
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """The operator's choices that a decision rests on, as plain values without secrets (docs/settings.md)."""
