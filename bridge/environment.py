@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
@@ -29,8 +30,12 @@ def variable(field: str) -> str:
     return PREFIX + field.upper()
 
 
-def load(environ: Mapping[str, str] | None = None, env_file: Path | None = None) -> tuple[Settings, list[str]]:
-    """The settings, and warnings worth saying. ``environ`` wins over ``env_file``.
+def load(
+    environ: Mapping[str, str] | None = None,
+    env_file: Path | None = None,
+    defaults: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[Settings, list[str]]:
+    """The settings, and warnings worth saying. ``environ`` wins over ``env_file``, which wins over ``defaults``.
 
     Raises ``ConfigurationError`` with one line per fault; never shows a value.
     """
@@ -39,6 +44,8 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = None)
     merged.update({key: value for key, value in environ.items() if key.startswith(PREFIX)})
     faults, warnings = _check_names(merged)
     _read_secret_files(merged, environ, faults)
+    for name, value in defaults.items():
+        merged.setdefault(name, value)
     source = EnvSettingsSource(Settings)
     source.env_vars = {name.lower(): value for name, value in merged.items()}
     try:
@@ -66,7 +73,7 @@ def _check_names(merged: dict[str, str]) -> tuple[list[str], list[str]]:
         if name.startswith(_KUBERNETES):
             warnings.append(f"{name}: not a setting of the bridge (Kubernetes injects such names); ignored")
         elif name.startswith(PREFIX):
-            near = difflib.get_close_matches(name, known, n=1)
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
             hint = f"; did you mean {near[0]}?" if near else "; docs/settings.md lists all settings"
             faults.append(f"{name}: there is no such setting{hint}")
         del merged[name]
@@ -98,3 +105,9 @@ def _fault(error: Mapping[str, Any]) -> str:
     what = "is missing" if error["type"] == "missing" else str(error["msg"]).removeprefix("Value error, ")
     examples = Settings.model_fields[field].examples or [""]
     return f"{variable(field)}: {what}; example: {variable(field)}={examples[0]}"
+
+
+def strip(environ: MutableMapping[str, str] = os.environ) -> None:
+    """Take every ``BRIDGE_*`` name out of the environment, so that no child process inherits a secret."""
+    for name in [name for name in environ if name.startswith(PREFIX)]:
+        del environ[name]

@@ -94,7 +94,7 @@ class Isolation:
         """``pipeline.decide`` in a worker. Raises ``UnreadableMail``."""
         return await self._run(_decide, mail, envelope, addressed, policy, context)
 
-    async def _run(self, function: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]) -> T:
+    async def _run(self, function: Callable[[Unpack[Ts]], T], *args: *Ts) -> T:
         """A worker's death may be a busy machine's fault: the mail gets a second try, and only one at a time does."""
         try:
             return await _once(self._first, function, *args)
@@ -108,7 +108,7 @@ class Isolation:
             raise UnreadableMail("crash") from None
 
 
-async def _once(limiter: anyio.CapacityLimiter, function: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]) -> T:
+async def _once(limiter: anyio.CapacityLimiter, function: Callable[[Unpack[Ts]], T], *args: *Ts) -> T:
     """The clock runs from the worker's start, not from the wait for one."""
     async with limiter:
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from bridge import mail as mails
@@ -41,10 +41,10 @@ class Policy:
     no_ticket: str = "hold"
     attachments: str = "upload"
     message_template: str = ""
-    hints: Hints = Hints()
+    hints: Hints = field(default_factory=Hints)
     rules: str | None = None
     """Text of the operator's rule file; None for the shipped rules."""
-    sensitivity: sensitivity.Options = sensitivity.Options()
+    sensitivity: sensitivity.Options = field(default_factory=sensitivity.Options)
 
 
 @dataclass(frozen=True, slots=True)

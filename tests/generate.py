@@ -62,7 +62,7 @@ def settings() -> str:
             "",
             "An env file reads the same for the bridge, systemd (`EnvironmentFile=`) and Docker (`--env-file`):",
             "`NAME=value` lines, `#` comments at the start of a line only, nothing interpolated, no quotes. What one of",
-            "the three would read differently (quotes, backslashes, blanks around a value) is refused with its line.",
+            "the three would read differently (quotes, backslashes, blanks around it) is refused with its line.",
             "",
             f"Secrets ({secrets}) can come from a file instead: `NAME_FILE=/path`, or systemd's",
             "`LoadCredential=bridge_api_key:/path` (the variable's name in lower case).",
