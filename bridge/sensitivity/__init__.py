@@ -1,0 +1,21 @@
+"""Does a mail disclose what must not be read by everybody? Rules to findings (design §10, docs/sensitivity.md). Pure."""
+
+from bridge.sensitivity.loader import ExampleReport, load, run_examples
+from bridge.sensitivity.rules import COULD_NOT_SCAN, Rules
+from bridge.sensitivity.scanning import Content, Options, Scan, Span, mask, scan, spans, tally
+
+__all__ = [
+    "COULD_NOT_SCAN",
+    "Content",
+    "ExampleReport",
+    "Options",
+    "Rules",
+    "Scan",
+    "Span",
+    "load",
+    "mask",
+    "run_examples",
+    "scan",
+    "spans",
+    "tally",
+]
