@@ -21,13 +21,13 @@ MAX_DEPTH = 800
 MAX_ATTRIBUTES = 300
 """Attributes on one element up to which the tree is built."""
 
-VOID = frozenset(
-    "area base basefont bgsound br col embed frame hr img input keygen link meta param source track wbr".split()
-)
+_VOID = "area base basefont bgsound br col embed frame hr img input keygen link meta param source track wbr"
+VOID = frozenset(_VOID.split())
 """Elements that have no content (HTML Living Standard, 13.1.2)."""
 
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:]{0,30})")
-_IMPLIED_END = frozenset("p li dd dt tr td th option tbody thead tfoot colgroup".split())
+_OPTIONAL = "p li dd dt tr td th option tbody thead tfoot colgroup"
+_IMPLIED_END = frozenset(_OPTIONAL.split())
 
 
 class Event(NamedTuple):

@@ -16,15 +16,17 @@ Attributes = Mapping[str, str | None]
 Marker = Callable[[str, Attributes], str]
 """Names what an element is to its reader (``history``, ``signature``, …); empty for nothing of note."""
 
-_SILENT = frozenset(
-    "head style script title template noscript object iframe svg math select textarea button audio video map".split()
+_SILENT_NAMES = (
+    "head style script title template noscript object iframe svg math select textarea button audio video map"
 )
-_BLOCK = frozenset(
-    "address article aside body caption center dd details div dl dt fieldset figcaption figure footer form h1 h2 h3 h4 "
-    "h5 h6 header hgroup html legend li main menu nav ol p pre section summary table tbody tfoot thead tr ul "
-    "blockquote".split()
-)
-_SPACED = frozenset("p ul ol dl pre blockquote h1 h2 h3 h4 h5 h6 table figure".split())
+_SILENT = frozenset(_SILENT_NAMES.split())
+_BLOCK_NAMES = """
+    address article aside blockquote body caption center dd details div dl dt fieldset figcaption figure footer form
+    h1 h2 h3 h4 h5 h6 header hgroup html legend li main menu nav ol p pre section summary table tbody tfoot thead tr ul
+"""
+_BLOCK = frozenset(_BLOCK_NAMES.split())
+_SPACED_NAMES = "p ul ol dl pre blockquote h1 h2 h3 h4 h5 h6 table figure"
+_SPACED = frozenset(_SPACED_NAMES.split())
 _CELLS = frozenset(("td", "th"))
 _HIDING = ("display:none", "visibility:hidden", "mso-hide:all")
 _STACK_SEARCH = 64

@@ -1,0 +1,146 @@
+"""Lines that say who wrote what follows, and when: "On Mon, 1 Jan 2024 at 10:00, Ann <ann@example.com> wrote:".
+
+No language is recognised by its grammar. Evidence is counted instead: a verb of writing, a date, a time of day, an
+address, a word that such lines begin with, and the colon at the end; what is enough depends on whether a quotation
+follows. Clients wrap the line at 70 to 78 columns, so up to four lines are read together.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from bridge.reply.lines import Lines
+from bridge.reply.vocabulary import WORD, vocabulary
+
+MAX_LENGTH = 400
+"""Characters of an attribution, all its lines together; longer is prose."""
+MAX_LINES = 4
+
+_TIME = re.compile(r"\d{1,2} ?[:.h\u6642\u65f6\uc2dc] ?\d{2}(?!\d)|\d{1,2} ?(?:am|pm|uhr|h)(?![^\W\d_])")
+_DATE = re.compile(
+    r"(?<!\d)\d{1,4} ?[./-] ?\d{1,2} ?[./-] ?\d{2,4}(?!\d)"
+    r"|\d{1,4} ?\u5e74 ?\d{1,2} ?\u6708|\d{4} ?\ub144 ?\d{1,2} ?\uc6d4"
+)
+_YEAR = re.compile(r"(?<!\d)(?:19|20|25|14|13)\d{2}(?!\d)")
+_DAY = re.compile(r"(?<!\d)\d{1,2}(?!\d)")
+_ADDRESS = re.compile(r"[^\s@<>\[\](),;:]+@[^\s@<>]+")
+_MARKUP = "*_<>\"'“”„ "
+_COLONS = (":", "\uff1a", "\ufe55", "\ufe13")
+_OPENING_QUOTES = "\"“„«»‚‘'「『"
+
+
+class Evidence(NamedTuple):
+    """What a line, or some lines together, say."""
+
+    verb: bool
+    date: bool
+    time: bool
+    address: bool
+    lead: bool
+    colon: bool
+    ours: bool
+    """Names one of our own mailboxes or names (``Hints``)."""
+    words: int
+
+
+class Attribution(NamedTuple):
+    """Lines ``first`` to ``last`` are an attribution."""
+
+    first: int
+    last: int
+    certain: bool
+    """Certain even when no quotation follows."""
+
+
+def weigh(text: str, ours: tuple[str, ...] = ()) -> Evidence:
+    """Count the evidence in ``text``."""
+    known = vocabulary()
+    folded = text.casefold()
+    words = WORD.findall(folded)
+    unspaced = not text.isascii()
+    unique = set(words)
+    verb = any(phrase in folded for word in unique & known.verbs.keys() for phrase in known.verbs[word])
+    if unspaced and not verb:
+        verb = any(phrase in folded for phrase in known.glued_verbs)
+    named = not unique.isdisjoint(known.calendar) or (unspaced and any(n in folded for n in known.glued_calendar))
+    date = bool(_DATE.search(folded)) or (named and bool(_DAY.search(folded)))
+    return Evidence(
+        verb=verb,
+        date=date or (named and bool(_YEAR.search(folded))),
+        time=bool(_TIME.search(folded)),
+        address="@" in text and bool(_ADDRESS.search(text)),
+        lead=_begins(folded, words),
+        colon=text.rstrip(_MARKUP).endswith(_COLONS),
+        ours=any(name in folded for name in ours),
+        words=len(words),
+    )
+
+
+def _begins(folded: str, words: list[str]) -> bool:
+    """The line begins as attributions do: with a lead word, a date, or a name of the calendar."""
+    known = vocabulary()
+    start = folded.lstrip(_MARKUP + "-~[(")
+    if not start:
+        return False
+    if start[0].isdigit():
+        return True
+    return bool(words) and start.startswith(words[0]) and (words[0] in known.leads or words[0] in known.calendar)
+
+
+def find(lines: Lines, index: int, quoted: bool, ours: tuple[str, ...] = ()) -> Attribution | None:
+    """The attribution that ends at line ``index``, if one does; ``quoted`` says that a quotation follows it."""
+    text = ""
+    best: Attribution | None = None
+    depth = lines.depth[index]
+    for first in range(index, max(index - MAX_LINES, -1), -1):
+        part = lines.bare[first]
+        if not part or (lines.depth[first] != depth and first != index) or len(part) + len(text) > MAX_LENGTH:
+            break
+        if lines.depth[first] and not _is_tail(lines, first):
+            break
+        if depth:
+            depth = 0
+        text = f"{part} {text}" if text else part
+        evidence = weigh(text, ours)
+        if not enough(evidence, quoted):
+            continue
+        certain = is_certain(evidence)
+        if best is None or evidence.lead or (certain and not best.certain):
+            best = Attribution(first, index, certain)
+        if evidence.lead and evidence.date:
+            return best
+    return best
+
+
+def _is_tail(lines: Lines, index: int) -> bool:
+    """``> wrote:`` is the end of an address that was wrapped before its bracket, not a quotation."""
+    return lines.depth[index] == 1 and len(lines.bare[index]) < 40 and lines.bare[index].endswith(_COLONS)
+
+
+def enough(evidence: Evidence, quoted: bool) -> bool:
+    """Whether the evidence makes an attribution; less is needed when a quotation follows."""
+    _, date, time, address, lead, colon, ours, words = evidence
+    verb = evidence.verb
+    if not quoted:
+        return is_certain(evidence)
+    if verb and (colon or address or (date and (time or lead))):
+        return words <= 60
+    if ours and (colon or date):
+        return True
+    return (date and (address or time) and (colon or lead)) or (address and colon and words <= 12)
+
+
+def is_certain(evidence: Evidence) -> bool:
+    """Evidence that stands alone: verb, full date and address or time; or date, time and address up to a colon."""
+    verb, date, time, address, lead, colon, ours, words = evidence
+    if words > 45:
+        return False
+    if verb and date and colon and (address or time or ours):
+        return True
+    return date and time and address and (colon or (verb and lead))
+
+
+def is_prose(lines: Lines, after: int) -> bool:
+    """The line after an attribution opens a quotation with quotation marks: the author tells what somebody wrote."""
+    return after >= 0 and not lines.depth[after] and lines.bare[after][:1] in tuple(_OPENING_QUOTES)

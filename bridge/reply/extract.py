@@ -1,0 +1,187 @@
+"""The newly written part of a mail (design §9): classify every line, then keep what the author typed.
+
+History at the end is cut; quotations that are answered are kept as far as they are needed; what introduces a
+quotation goes with it. Whatever the evidence leaves open is kept: losing words is worse than posting too many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bridge.mail.html import RenderedLine, render
+from bridge.model import Hints, Reply, ReplyLine
+from bridge.reply import endings, history, markup
+from bridge.reply.lines import Lines, split
+from bridge.reply.runs import Run, runs
+
+_NO_HINTS = Hints()
+
+
+def extract(text: str | None, html: str | None, *, hints: Hints | None = None) -> Reply:
+    """Find what the author newly wrote.
+
+    ``text`` and ``html`` are the mail's alternatives; either may be None. Of two, the one with the better evidence is
+    used. Never raises, whatever the input; linear in it. Kept and elided lines together are the input's lines (for
+    HTML, the lines of ``bridge.mail.html.render``).
+    """
+    hints = hints or _NO_HINTS
+    plain = from_lines(split(text), hints) if text is not None else None
+    if html is None:
+        return plain if plain is not None else Reply("", "", (), 1.0)
+    if plain is not None and plain.text and plain.confidence >= 0.8:
+        return plain
+    rich = from_html(render(html, markup.mark), hints)
+    if plain is None or not plain.text or (rich.text and rich.confidence > plain.confidence):
+        return rich
+    return plain
+
+
+def from_html(rendered: Sequence[RenderedLine], hints: Hints) -> Reply:
+    """Extract from the rendition of HTML."""
+    lines = Lines([line.text for line in rendered], [line.mark for line in rendered])
+    for at, line in enumerate(rendered):
+        if line.mark == markup.QUOTE and not lines.depth[at]:
+            lines.depth[at] = 1
+    reply = _Extraction(lines, hints).reply("html")
+    cids = tuple(cid for line, kept in zip(rendered, reply.lines, strict=True) if kept.kept for cid in line.cids)
+    return Reply(reply.text, reply.elided, reply.lines, reply.confidence, "html", cids)
+
+
+def from_lines(raw: Sequence[str], hints: Hints) -> Reply:
+    """Extract from the lines of plain text."""
+    return _Extraction(Lines(raw), hints).reply("text")
+
+
+class _Extraction:
+    def __init__(self, lines: Lines, hints: Hints) -> None:
+        self.lines = lines
+        self.hints = hints
+        self.kinds = ["blank" if not bare else "text" for bare in lines.bare]
+        self.cut: list[str] = [""] * len(lines)
+        """Why a line is cut; empty for what is kept."""
+        self.why: dict[int, str] = {}
+        """Why a line is kept, where there is more to say than that its author wrote it."""
+        self.found = history.find(lines, hints)
+        self.confidence = self.found.confidence
+
+    def reply(self, source: str) -> Reply:
+        """Judge all lines and put the reply together."""
+        lines = self.lines
+        stop = self.found.start
+        self._cut(range(stop, len(lines)), self.found.kind, self.found.reason)
+        if self.found.forward >= 0:
+            stop = self.found.forward
+            for at in range(stop, len(lines)):
+                self.why[at] = "forwarded message"
+        parts = runs(lines, stop, self.found.leads)
+        for part in parts:
+            if not part.quoted:
+                self._endings(part)
+        answered = False
+        total = sum(part.quoted for part in parts)
+        for part in reversed(parts):
+            if not part.quoted:
+                answered = answered or self._has_words(part)
+            elif not answered or self.found.forward == part.stop:
+                self._quotation(part)
+            else:
+                self._answered(part, total)
+        self._blanks()
+        return self._assemble(source)
+
+    def _has_words(self, part: Run) -> bool:
+        return any(self.lines.bare[at] and not self.cut[at] for at in range(part.start, part.stop))
+
+    def _cut(self, span: range, kind: str, reason: str) -> None:
+        for at in span:
+            self.cut[at] = reason
+            if self.lines.bare[at] or self.lines.depth[at]:
+                self.kinds[at] = "quote" if self.lines.depth[at] else kind
+
+    def _quotation(self, part: Run) -> None:
+        self._cut(range(part.start, part.stop), "attribution", "quotation under the answer")
+        if not part.attributed:
+            self.confidence = min(self.confidence, 0.85)
+
+    def _answered(self, part: Run, total: int) -> None:
+        if self.hints.inline_quotes == "keep":
+            self._keep_quote(part.start, part.stop)
+        elif part.attributed and total == 1:
+            self._cut(range(part.start, part.stop), "attribution", "whole message quoted above the answer")
+        else:
+            paragraph = self._last_paragraph(part)
+            self._cut(range(part.start, paragraph), "attribution", "quotation that is not answered")
+            self._keep_quote(paragraph, part.stop)
+
+    def _keep_quote(self, start: int, stop: int) -> None:
+        for at in range(start, stop):
+            if self.lines.depth[at]:
+                self.kinds[at] = "quote"
+                self.why[at] = "quotation that is answered"
+
+    def _last_paragraph(self, part: Run) -> int:
+        at = part.stop - 1
+        while at > part.start and self.lines.blank(at):
+            at -= 1
+        while at > part.start and self.lines.depth[at - 1] and self.lines.bare[at - 1]:
+            at -= 1
+        return at
+
+    def _endings(self, part: Run) -> None:
+        """Cut signature, device lines and footers at the end of the author's lines."""
+        stop = part.stop
+        if self.hints.cut_signature:
+            begin = endings.signature(self.lines, part.start, stop)
+            self._cut(range(begin, stop), "signature", "signature")
+            stop = begin
+        while stop > part.start:
+            at = stop - 1
+            bare = self.lines.bare[at]
+            if not bare:
+                stop = at
+                continue
+            if not (self.hints.cut_device and self._is_device(at)):
+                break
+            self._cut(range(at, at + 1), "device", "line that the client added")
+            stop = at
+
+    def _is_device(self, at: int) -> bool:
+        bare = self.lines.bare[at]
+        if not endings.is_device(bare):
+            return False
+        return endings.names_product(bare) or at == 0 or not self.lines.bare[at - 1]
+
+    def _blanks(self) -> None:
+        """Blank lines go with what is cut: none at either end, and none beside a cut but one."""
+        pending = True
+        last = -1
+        for at, kind in enumerate(self.kinds):
+            if self.cut[at]:
+                continue
+            if kind == "blank" and not self.lines.depth[at]:
+                if pending:
+                    self.cut[at] = "blank beside what is cut"
+                elif at > 0 and self.cut[at - 1]:
+                    pending = True
+            else:
+                last = at
+                pending = False
+                continue
+            if at + 1 < len(self.kinds) and self.cut[at + 1]:
+                pending = True
+        for at in range(last + 1, len(self.kinds)):
+            self.cut[at] = self.cut[at] or "blank beside what is cut"
+
+    def _assemble(self, source: str) -> Reply:
+        raw, cut, kinds, why = self.lines.raw, self.cut, self.kinds, self.why
+        known: dict[tuple[str, str, str], ReplyLine] = {}
+        result = []
+        for at, text in enumerate(raw):
+            key = (text, kinds[at], cut[at] or why.get(at, ""))
+            line = known.get(key)
+            if line is None or line.kept == bool(cut[at]):
+                line = known[key] = ReplyLine(text, not cut[at], key[1], key[2] or "written by the author")
+            result.append(line)
+        kept = "\n".join(line.text for line in result if line.kept)
+        elided = "\n".join(line.text for line in result if not line.kept)
+        return Reply(kept, elided, tuple(result), self.confidence, source)

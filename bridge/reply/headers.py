@@ -1,0 +1,113 @@
+"""Header blocks that Outlook and its kin put above the message that is answered, and the rules around them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from bridge.reply.lines import INVISIBLE, Lines
+from bridge.reply.vocabulary import vocabulary
+
+MAX_LABEL = 40
+"""Characters of the longest label, with its emphasis."""
+MAX_BLOCK = 40
+"""Lines that a block may have."""
+
+_EMPHASIS = INVISIBLE + "*_|•·- "
+_COLONS = (":", "\uff1a")
+_RAW_NAMES = """
+    received return-path message-id mime-version content-type content-transfer-encoding dkim-signature
+    delivered-to x-mailer x-spam-status authentication-results arc-seal in-reply-to references user-agent
+    x-originating-ip x-original-to envelope-to status remote-mta action diagnostic-code
+"""
+_RAW = frozenset(_RAW_NAMES.split())
+"""Fields of a raw mail (RFC 5322) that no client shows above a quotation: with them the block is somebody's paste."""
+_DASHES = "-–—_=*~#+<> \t\xa0\u2500\u2501|"
+
+
+class Block(NamedTuple):
+    """Lines ``first`` to ``last`` are a header block."""
+
+    first: int
+    last: int
+    kinds: frozenset[str]
+
+
+def label(bare: str) -> tuple[str, str]:
+    """The kind of header label that the line begins with, and the value behind it; empty when it begins with none."""
+    end = bare.find(":", 0, MAX_LABEL)
+    if end < 0:
+        end = bare.find("\uff1a", 0, MAX_LABEL)
+        if end < 0:
+            return "", ""
+    name = bare[:end].strip(_EMPHASIS).casefold()
+    kind = vocabulary().labels.get(name)
+    if kind is None:
+        if name in _RAW or name.startswith("x-"):
+            return "raw", ""
+        return "", ""
+    return kind, bare[end + 1 :].strip(_EMPHASIS)
+
+
+def find(lines: Lines, first: int) -> Block | None:
+    """The header block that begins at line ``first``, if one does."""
+    kind, value = label(lines.bare[first])
+    if not kind or kind in ("raw", "other", "cc"):
+        return None
+    kinds = {kind}
+    evidence = _evidence(kind, value)
+    last = first
+    raw = gap = 0
+    for at in range(first + 1, min(first + MAX_BLOCK, len(lines))):
+        bare = lines.bare[at]
+        if bool(lines.depth[at]) != bool(lines.depth[first]):
+            break
+        kind, value = label(bare) if bare else ("", "")
+        if kind == "raw":
+            raw += 1
+        elif kind:
+            kinds.add(kind)
+            evidence += _evidence(kind, value)
+            last, gap = at, 0
+            continue
+        gap += 1
+        if gap > 2:
+            break
+    if raw > 1 or not _enough(kinds, evidence):
+        return None
+    return Block(first, last, frozenset(kinds))
+
+
+def _evidence(kind: str, value: str) -> int:
+    """A date with digits and a person with an address count; so do values that are left empty for the next line."""
+    if kind == "date":
+        return 2 * any(character.isdigit() for character in value)
+    if kind in ("from", "to", "cc"):
+        return 2 if "@" in value else 0
+    return 0
+
+
+def _enough(kinds: set[str], evidence: int) -> bool:
+    people = kinds - {"other"}
+    if len(people) >= 3 and ("from" in kinds or "date" in kinds):
+        return True
+    return len(people) == 2 and "from" in kinds and evidence >= 2
+
+
+def separator(bare: str) -> str:
+    """``original`` or ``forwarded`` for a line such as ``-----Original Message-----``; ``rule`` for a line of dashes;
+    ``words`` before it when no dashes stand around ("Begin forwarded message:"); else empty."""
+    if len(bare) > 160:
+        return "rule" if len(bare) < 400 and not bare.strip("-_=") else ""
+    words = bare.strip(_DASHES)
+    if not words:
+        return "rule" if len(bare) >= 5 and bare[0] in "-_=\u2500\u2501—–" else ""
+    if len(words) > 90:
+        return ""
+    folded = words.rstrip(":\uff1a").strip().casefold()
+    kind = vocabulary().separators.get(folded, "")
+    if kind:
+        dashed = bare[0] in "-–—_=*#\u2500" and len(bare) - len(words) >= 2
+        return kind if dashed else f"bare {kind}"
+    if bare.startswith("--") and any(folded.startswith(start) for start in vocabulary().forwarded_by):
+        return "forwarded"
+    return ""
