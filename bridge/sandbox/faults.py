@@ -185,7 +185,7 @@ class Armoury:
         """Set by the server that owns the listening socket; ``refuse`` needs it."""
 
     def arm(self, members: Mapping[str, object]) -> Fault:
-        """Arm one fault; ``refuse`` acts at once. Raises ``400 invalid_request``, or ``409`` when ``refuse`` has no port."""
+        """Arm one fault; ``refuse`` acts at once. Raises ``400 invalid_request``, or ``409`` where there is no port."""
         fault = parse(members, self._ids.new("flt"), self._clock())
         if fault.name != "refuse":
             self._armed.append(fault)
