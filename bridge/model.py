@@ -178,6 +178,10 @@ class Hints:
     """Cut "Sent from my …" lines."""
     cut_disclaimer: bool = False
     """Cut confidentiality footers."""
+    forwarded: str = "keep"
+    """``keep`` posts a forwarded message with what its sender wrote above it; ``cut`` posts only the latter, if any."""
+    cut_signoff: bool = False
+    """Cut the sign-off ("Best regards,"), the name and the contact card below it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ MAX_LINES = 4
 
 _TIME = re.compile(r"\d{1,2} ?[:.h\u6642\u65f6\uc2dc] ?\d{2}(?!\d)|\d{1,2} ?(?:am|pm|uhr|h)(?![^\W\d_])")
 _DATE = re.compile(
-    r"(?<!\d)\d{1,4} ?[./-] ?\d{1,2} ?[./-] ?\d{2,4}(?!\d)"
+    r"(?<!\d)\d{1,4} ?[./-] ?\d{1,2} ?[./-] ?\d{1,4}(?!\d)"
     r"|\d{1,4} ?\u5e74 ?\d{1,2} ?\u6708|\d{4} ?\ub144 ?\d{1,2} ?\uc6d4"
 )
 _YEAR = re.compile(r"(?<!\d)(?:19|20|25|14|13)\d{2}(?!\d)")
@@ -41,6 +41,8 @@ class Evidence(NamedTuple):
     colon: bool
     ours: bool
     """Names one of our own mailboxes or names (``Hints``)."""
+    bracketed: bool
+    """Holds an address in angle brackets, as clients write a mailbox with its name (RFC 5322 §3.4)."""
     words: int
 
 
@@ -56,7 +58,10 @@ class Attribution(NamedTuple):
 def weigh(text: str, ours: tuple[str, ...] = ()) -> Evidence:
     """Count the evidence in ``text``."""
     known = vocabulary()
-    folded = text.casefold()
+    address = "@" in text and bool(_ADDRESS.search(text))
+    folded = full = text.casefold()
+    if address:
+        folded = _ADDRESS.sub(" ", folded)
     words = WORD.findall(folded)
     unspaced = not text.isascii()
     unique = set(words)
@@ -69,10 +74,11 @@ def weigh(text: str, ours: tuple[str, ...] = ()) -> Evidence:
         verb=verb,
         date=date or (named and bool(_YEAR.search(folded))),
         time=bool(_TIME.search(folded)),
-        address="@" in text and bool(_ADDRESS.search(text)),
+        address=address,
         lead=_begins(folded, words),
-        colon=text.rstrip(_MARKUP).endswith(_COLONS),
-        ours=any(name in folded for name in ours),
+        colon=text.rstrip(_MARKUP).endswith(_COLONS) or _is_dashed(text),
+        ours=any(name in full for name in ours),
+        bracketed=address and "<" in text and ">" in text,
         words=len(words),
     )
 
@@ -88,10 +94,16 @@ def _begins(folded: str, words: list[str]) -> bool:
     return bool(words) and start.startswith(words[0]) and (words[0] in known.leads or words[0] in known.calendar)
 
 
+def _is_dashed(text: str) -> bool:
+    """``----- On 1/2/2024 10:00, Ann wrote -----``: dashes around it do what the colon does (Yahoo, eM Client)."""
+    return text.startswith("--") and text.endswith("--")
+
+
 def find(lines: Lines, index: int, quoted: bool, ours: tuple[str, ...] = ()) -> Attribution | None:
     """The attribution that ends at line ``index``, if one does; ``quoted`` says that a quotation follows it."""
     text = ""
     best: Attribution | None = None
+    most = 0
     depth = lines.depth[index]
     for first in range(index, max(index - MAX_LINES, -1), -1):
         part = lines.bare[first]
@@ -99,18 +111,22 @@ def find(lines: Lines, index: int, quoted: bool, ours: tuple[str, ...] = ()) -> 
             break
         if lines.depth[first] and not _is_tail(lines, first):
             break
-        if depth:
-            depth = 0
+        depth = 0
         text = f"{part} {text}" if text else part
         evidence = weigh(text, ours)
-        if not enough(evidence, quoted):
+        if not enough(evidence, quoted) or is_glued(text, evidence):
             continue
-        certain = is_certain(evidence)
-        if best is None or evidence.lead or (certain and not best.certain):
-            best = Attribution(first, index, certain)
-        if evidence.lead and evidence.date:
-            return best
+        weight = 2 * (evidence.verb + evidence.address + evidence.date + evidence.time) + evidence.lead
+        if weight > most:
+            best, most = Attribution(first, index, is_certain(evidence)), weight
+        if evidence.verb and evidence.date and evidence.lead and (evidence.address or evidence.time):
+            break
     return best
+
+
+def is_glued(text: str, evidence: Evidence) -> bool:
+    """The author's words stand in the same line, before dashes (Yahoo's old plain text): the line must stay."""
+    return not evidence.lead and "--" in text.lstrip("- ").rstrip("- ")
 
 
 def _is_tail(lines: Lines, index: int) -> bool:
@@ -120,8 +136,7 @@ def _is_tail(lines: Lines, index: int) -> bool:
 
 def enough(evidence: Evidence, quoted: bool) -> bool:
     """Whether the evidence makes an attribution; less is needed when a quotation follows."""
-    _, date, time, address, lead, colon, ours, words = evidence
-    verb = evidence.verb
+    verb, date, time, address, lead, colon, ours, _, words = evidence
     if not quoted:
         return is_certain(evidence)
     if verb and (colon or address or (date and (time or lead))):
@@ -133,11 +148,13 @@ def enough(evidence: Evidence, quoted: bool) -> bool:
 
 def is_certain(evidence: Evidence) -> bool:
     """Evidence that stands alone: verb, full date and address or time; or date, time and address up to a colon."""
-    verb, date, time, address, lead, colon, ours, words = evidence
+    verb, date, time, address, lead, colon, ours, bracketed, words = evidence
     if words > 45:
         return False
     if verb and date and colon and (address or time or ours):
         return True
+    if verb and address and colon and words <= 6:
+        return bracketed
     return date and time and address and (colon or (verb and lead))
 
 

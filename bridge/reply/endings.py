@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from bridge.reply.lines import Lines
 from bridge.reply.vocabulary import WORD, vocabulary
 
@@ -23,11 +25,15 @@ _PRODUCTS_NAMES = """
 _PRODUCTS = frozenset(_PRODUCTS_NAMES.split())
 
 
+_LINK = re.compile(r"[<(\[]? ?https?://[^\s<>()\[\]]+ ?[>)\]]?|\]\(|[\[\]]")
+"""Addresses of pages, and the brackets that Markdown puts around what they are linked from."""
+
+
 def is_device(bare: str) -> bool:
     """A "Sent from my …" line of a mobile client or of a program that advertises itself."""
     if len(bare) > MAX_DEVICE:
         return False
-    folded = bare.strip("*_-–— <>()[].").casefold()
+    folded = _LINK.sub(" ", bare).strip("*_-–— <>()[].~!").casefold()
     words = WORD.findall(folded)
     if not words:
         return False
@@ -36,12 +42,16 @@ def is_device(bare: str) -> bool:
     return any(
         folded.startswith(before) and folded.endswith(after) and len(folded) > len(before) + len(after)
         for before, after in patterns
-    ) and (len(words) <= 7 or not _PRODUCTS.isdisjoint(words))
+    ) and (len(words) <= 7 or (len(words) <= 14 and not _PRODUCTS.isdisjoint(words[:7])))
 
 
 def names_product(bare: str) -> bool:
     """The line names a device, an operating system or a mail program."""
     return not _PRODUCTS.isdisjoint(WORD.findall(bare.casefold()))
+
+
+TRACKERS = frozenset("ᐧ")
+"""What Streak and Mailtrack leave of their tracking pictures in plain text."""
 
 
 def is_delimiter(raw: str) -> bool:
@@ -80,4 +90,96 @@ def signature(lines: Lines, start: int, stop: int) -> int:
         words += bool(lines.bare[at])
         if words > MAX_SIGNATURE:
             break
+    return stop
+
+
+def disclaimer(lines: Lines, start: int, stop: int) -> int:
+    """Where the confidentiality footer at the end of the lines ``start`` to ``stop`` begins; ``stop`` without one."""
+    for at in range(max(start, stop - 40), stop):
+        if is_disclaimer(lines.bare[at]) and (at == start or not lines.bare[at - 1] or is_rule(lines.bare[at - 1])):
+            return at
+    return stop
+
+
+def is_rule(bare: str) -> bool:
+    """A line of dashes or the like."""
+    return len(bare) > 3 and not bare.strip("-_=*#~")
+
+
+def signoff(lines: Lines, start: int, stop: int) -> int:
+    """Where the sign-off at the end of the lines ``start`` to ``stop`` begins; ``stop`` when there is none.
+
+    It begins with "Best regards," or its like, or is a last paragraph that holds the author's ways of contact.
+    Something must be left in front of it.
+    """
+    at, words = stop, 0
+    found = stop
+    while at > start and words <= MAX_SIGNATURE:
+        at -= 1
+        bare = lines.bare[at]
+        if not bare:
+            continue
+        words += 1
+        if len(bare) > 90 and not is_disclaimer(bare):
+            break
+        if opens_signoff(bare) and (words > 1 or not is_closing(bare)) and _has_words(lines, start, at):
+            found = at
+            if is_closing(bare):
+                break
+    return found if found < stop else _contact_card(lines, start, stop)
+
+
+_DASHED_NAME = re.compile(r"(?:-|–|—|~) ?[^\W\d_a-z][\w.'-]{1,20}(?: [^\W\d_a-z][\w.'-]{0,20}){0,2}")
+"""``-Ann Smith``"""
+
+
+def opens_signoff(bare: str) -> bool:
+    """A sign-off alone in its line or with the name behind it: "Kind regards, Ann"."""
+    if is_closing(bare) or _DASHED_NAME.fullmatch(bare):
+        return True
+    if len(bare) > 60:
+        return False
+    front, comma, name = bare.partition(",")
+    return bool(comma) and is_closing(front) and 0 < len(name.split()) <= 4
+
+
+def _has_words(lines: Lines, start: int, stop: int) -> bool:
+    return any(lines.bare[at] for at in range(start, stop))
+
+
+_CONTACT = re.compile(r"\+?\d[\d ()./-]{6,}\d|[^\s@]+@[^\s@]+\.\w|(?:https?://|www\.)\S")
+
+
+def _contact_card(lines: Lines, start: int, stop: int) -> int:
+    """The last paragraphs, when they hold the author's ways of contact: at least two, and no prose."""
+    found, contacts = stop, 0
+    end = stop
+    while end > start and stop - end <= MAX_SIGNATURE:
+        if not lines.bare[end - 1]:
+            end -= 1
+            continue
+        begin = end
+        while begin > start and lines.bare[begin - 1]:
+            begin -= 1
+        paragraph = lines.bare[begin:end]
+        if any(_is_prose(bare) for bare in paragraph) or not any(_holds_figures(bare) for bare in paragraph):
+            break
+        contacts += sum(bool(_CONTACT.search(bare)) for bare in paragraph)
+        found = end = begin
+    return found if contacts >= 2 and _has_words(lines, start, found) else stop
+
+
+def _is_prose(bare: str) -> bool:
+    return len(bare) > 90 or bare[-1] in ".?!"
+
+
+def _holds_figures(bare: str) -> bool:
+    return bare[0] == "[" or "@" in bare or any(character.isdigit() for character in bare)
+
+
+def footer(lines: Lines, start: int, stop: int) -> int:
+    """Where the footer of a mailing list (Mailman, Google Groups) begins, under its line of dashes."""
+    for at in range(max(start, stop - 12), stop - 1):
+        if is_rule(lines.bare[at]) or lines.bare[at] in ("__", "--"):
+            return at if any(is_list_footer(lines.bare[below]) for below in range(at + 1, min(at + 4, stop))) else stop
     return stop

@@ -86,8 +86,20 @@ class _Extraction:
                 self._quotation(part)
             else:
                 self._answered(part, total)
+        for at in self.found.alone:
+            self._cut(range(at, at + 1), "attribution", "attribution line")
+        if not self.found.leads and stop == len(lines) and all(self.cut):
+            self._keep_all()
         self._blanks()
         return self._assemble(source)
+
+    def _keep_all(self) -> None:
+        """Nothing would be left, and nothing says that the quotation is history."""
+        self.confidence = 0.4
+        for at, kind in enumerate(self.kinds):
+            if kind == "quote":
+                self.cut[at] = ""
+                self.why[at] = "low confidence: nothing but a quotation"
 
     def _has_words(self, part: Run) -> bool:
         return any(self.lines.bare[at] and not self.cut[at] for at in range(part.start, part.stop))
@@ -129,27 +141,43 @@ class _Extraction:
 
     def _endings(self, part: Run) -> None:
         """Cut signature, device lines and footers at the end of the author's lines."""
-        stop = part.stop
+        stop = endings.footer(self.lines, part.start, part.stop)
+        self._cut(range(stop, part.stop), "footer", "footer of a mailing list")
         if self.hints.cut_signature:
             begin = endings.signature(self.lines, part.start, stop)
             self._cut(range(begin, stop), "signature", "signature")
             stop = begin
-        while stop > part.start:
+        stop = self._devices(part.start, stop)
+        if self.hints.cut_disclaimer:
+            begin = endings.disclaimer(self.lines, part.start, stop)
+            self._cut(range(begin, stop), "disclaimer", "confidentiality footer")
+            stop = begin
+        if self.hints.cut_signoff:
+            begin = endings.signoff(self.lines, part.start, stop)
+            self._cut(range(begin, stop), "signature", "sign-off")
+            self._devices(part.start, begin)
+
+    def _devices(self, start: int, stop: int) -> int:
+        """Cut the client's own lines at the end; the first line of what was cut or is blank before it."""
+        while stop > start:
             at = stop - 1
-            bare = self.lines.bare[at]
-            if not bare:
-                stop = at
-                continue
-            if not (self.hints.cut_device and self._is_device(at)):
-                break
-            self._cut(range(at, at + 1), "device", "line that the client added")
+            if self.lines.bare[at]:
+                if not (self.hints.cut_device and self._is_device(at)):
+                    break
+                self._cut(range(at, stop), "device", "line that the client added")
             stop = at
+        return stop
 
     def _is_device(self, at: int) -> bool:
         bare = self.lines.bare[at]
+        if bare in endings.TRACKERS:
+            return True
         if not endings.is_device(bare):
             return False
-        return endings.names_product(bare) or at == 0 or not self.lines.bare[at - 1]
+        if endings.names_product(bare) or at == 0:
+            return True
+        above = self.lines.bare[at - 1]
+        return not above or endings.is_device(above)
 
     def _blanks(self) -> None:
         """Blank lines go with what is cut: none at either end, and none beside a cut but one."""

@@ -72,7 +72,7 @@ def find(lines: Lines, first: int) -> Block | None:
         gap += 1
         if gap > 2:
             break
-    if raw > 1 or not _enough(kinds, evidence):
+    if raw > 1 or not (_enough(kinds, evidence) or (evidence and inline(lines.bare[first]))):
         return None
     return Block(first, last, frozenset(kinds))
 
@@ -111,3 +111,16 @@ def separator(bare: str) -> str:
     if bare.startswith("--") and any(folded.startswith(start) for start in vocabulary().forwarded_by):
         return "forwarded"
     return ""
+
+
+def inline(bare: str) -> bool:
+    """Several headers in one line, as HTML without breaks between them is shown: ``From: … Date: … Subject: …``."""
+    kinds = set()
+    labels = vocabulary().labels
+    for part in bare[:300].split(":")[:8]:
+        words = part.split()
+        for count in (1, 2):
+            kind = labels.get(" ".join(words[-count:]).strip(_EMPHASIS).casefold()) if words else None
+            if kind is not None:
+                kinds.add(kind)
+    return "from" in kinds and "date" in kinds

@@ -24,6 +24,8 @@ class History:
     forward: int = -1
     """The line that begins a forwarded message, or -1."""
     confidence: float = 1.0
+    alone: set[int] = field(default_factory=set)
+    """Attribution lines with nothing above them and no quotation below: what follows may be the author's answer."""
     leads: dict[int, str] = field(default_factory=dict)
     """Lines that introduce the quotation right under them → their kind."""
 
@@ -38,6 +40,7 @@ class _Search:
         self.lines = lines
         self.ours = tuple(item.casefold() for item in (*hints.addresses, *hints.names) if len(item) > 2)
         self.markers = tuple(" ".join(marker.split()).casefold() for marker in hints.markers if marker.strip())
+        self.forwards = hints.forwarded != "cut"
         self.found = History(len(lines))
 
     def run(self) -> History:
@@ -106,8 +109,13 @@ class _Search:
                 after >= 0 and (self.lines.depth[after] or headers.label(self.lines.bare[after])[0])
             ):
                 return False
-            self.found.forward = at
-            return True
+            if self.forwards:
+                self.found.forward = at
+                return True
+            if after >= 0 and self.lines.depth[after]:
+                self.found.leads[at] = "separator"
+                return False
+            return self._has_own_words(at) and self._rest(at, "forward", "forwarded message", 0.9)
         if kind == "original":
             if after >= 0 and self.lines.depth[after]:
                 self.found.leads[at] = "separator"
@@ -127,7 +135,7 @@ class _Search:
 
     def _attribution(self, at: int, words: str, mark: str) -> bool:
         lines = self.lines
-        after = lines.next_words(at)
+        after = self._barred(lines.next_words(at))
         quoted = after >= 0 and (lines.depth[after] > 0 or lines.mark(after) == markup.QUOTE)
         if (
             quoted
@@ -140,7 +148,7 @@ class _Search:
             if found is not None and found.first <= at and len(lines.bare[after]) < 40:
                 self._lead(found)
                 return False
-        if not (quoted or mark == markup.ATTRIBUTION or words.endswith(_COLONS) or "@" in words):
+        if not (quoted or mark == markup.ATTRIBUTION or words.endswith(_COLONS) or "@" in words or words[-2:] == "--"):
             return False
         found = attribution.find(lines, at, quoted or mark == markup.ATTRIBUTION, self.ours)
         if found is None:
@@ -150,7 +158,27 @@ class _Search:
             return False
         if not found.certain or attribution.is_prose(lines, after):
             return False
+        if not self._has_own_words(found.first):
+            self.found.alone.update(range(found.first, found.last + 1))
+            self.found.confidence = 0.4
+            return False
         return self._rest(found.first, "attribution", "an attribution line", 0.9)
+
+    def _has_own_words(self, stop: int) -> bool:
+        """Something that is neither quoted nor introduces a quotation stands above."""
+        return any(
+            self.lines.bare[at] and not self.lines.depth[at] and at not in self.found.leads for at in range(stop)
+        )
+
+    def _barred(self, at: int) -> int:
+        """Count a run of lines behind ``|`` as quoted, unless it is a table (mutt, Emacs and GroupWise quote so)."""
+        bare = self.lines.bare
+        if at >= 0 and bare[at].startswith("|") and not bare[at].endswith("|") and not self.lines.depth[at]:
+            for below in range(at, len(bare)):
+                if not bare[below].startswith("|"):
+                    break
+                self.lines.depth[below] = 1
+        return at
 
     def _lead(self, found: attribution.Attribution) -> None:
         self.found.leads.update(dict.fromkeys(range(found.first, found.last + 1), "attribution"))

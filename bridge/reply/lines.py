@@ -52,7 +52,7 @@ class Lines:
         return not self.bare[index]
 
     def next_words(self, index: int, limit: int = 3) -> int:
-        """The first line after ``index`` that is not an unquoted blank; -1 when it is more than ``limit`` blanks away."""
+        """The first line after ``index`` that is no unquoted blank; -1 when it is more than ``limit`` blanks away."""
         for at in range(index + 1, min(index + 2 + limit, len(self.raw))):
             if self.bare[at] or self.depth[at]:
                 return at

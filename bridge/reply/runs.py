@@ -17,6 +17,24 @@ class Run(NamedTuple):
     """A line that says who wrote it, or a separator, stands in front of the quotation."""
 
 
+WRAP = 72
+"""Characters at which the narrowest of the usual clients wraps a line."""
+
+
+def is_wrapped(lines: Lines, at: int) -> bool:
+    """An unquoted line between quoted ones that a client wrapped out of the quotation without giving it a mark.
+
+    Gmail's and Outlook's plain text do so at 72 to 78 columns: the first word would not have fitted into the quoted
+    line above, which stops in the middle of a sentence. Leftovers without words are treated alike.
+    """
+    if at + 1 >= len(lines) or not lines.depth[at - 1] or not lines.depth[at + 1]:
+        return False
+    bare, above = lines.bare[at], lines.bare[at - 1]
+    if not any(character.isalpha() for character in bare.partition("http")[0]):
+        return True
+    return len(lines.raw[at - 1]) + len(bare.split(None, 1)[0]) >= WRAP and above[-1:] not in tuple(".!?:;…。")
+
+
 def runs(lines: Lines, stop: int, leads: dict[int, str]) -> list[Run]:
     """The runs of the lines before ``stop``; blank lines belong to the run before them."""
     found: list[Run] = []
@@ -26,7 +44,7 @@ def runs(lines: Lines, stop: int, leads: dict[int, str]) -> list[Run]:
         leads_here = at in leads
         if not lines.depth[at] and not lines.bare[at]:
             continue
-        now = lines.depth[at] > 0 or leads_here
+        now = lines.depth[at] > 0 or leads_here or (quoted and is_wrapped(lines, at))
         if now != quoted:
             if at > start:
                 found.append(Run(start, at, quoted, attributed))
