@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -19,7 +20,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from bridge.sandbox import faults
-from bridge.sandbox.admin import STAFF_NAME, same_site
+from bridge.sandbox.admin import MAX_BODY, STAFF_NAME, same_site
 from bridge.sandbox.faults import Armoury
 from bridge.sandbox.journal import Journal
 from bridge.sandbox.problems import Refusal
@@ -148,6 +149,7 @@ class Pages:
         return self._page(
             "ticket.html", request, 400 if complaint else 200,
             ticket=ticket, messages=self.store.messages(ticket["id"]), department=DEPARTMENTS[ticket["department"]],
+            services=json.loads(ticket["services"]), cc=json.loads(ticket["cc"]),
             attachments=self.store.attachments(ticket["id"]), staff_name=STAFF_NAME, draft=draft, complaint=complaint,
         )  # fmt: skip
 
@@ -180,11 +182,15 @@ class Pages:
             same_site(request)
         except Refusal as refusal:
             raise HTTPException(refusal.status) from None
+        # Browsers never send a form chunked; without a length there is no body at all (RFC 9112 §6.3).
+        if "transfer-encoding" in request.headers or int(request.headers.get("content-length", "0")) > MAX_BODY:
+            raise HTTPException(413)
         return await request.form(max_files=0, max_fields=20)
 
     async def faults(self, request: Request) -> Response:
         """What is armed, and a form to arm more."""
         complaints: list[str] = []
+        entered: dict[str, str] = {}
         if request.method == "POST":
             form = await self._form(request)
             disarm = form.get("disarm")
@@ -195,11 +201,13 @@ class Pages:
                 self.armoury.arm(fault_members(form))
                 return _see("/faults")
             except Refusal as refusal:
+                entered = {name: value for name, value in form.items() if isinstance(value, str)}
                 complaints = [f"{error.pointer[1:]}: {error.detail}" for error in refusal.errors] or [refusal.detail]
         return self._page(
             "faults.html", request, 400 if complaints else 200,
             armed=[fault.shown() for fault in self.armoury.armed()], kinds=faults.KINDS, targets=faults.TARGETS,
             forms=faults.FORMS, places=faults.PLACES, endings=faults.ENDINGS, complaints=complaints,
+            entered=entered,
         )  # fmt: skip
 
     def _disarm(self, which: str) -> None:
