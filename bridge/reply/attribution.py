@@ -15,7 +15,7 @@ from bridge.reply.vocabulary import WORD, vocabulary
 
 MAX_LENGTH = 400
 """Characters of an attribution, all its lines together; longer is prose."""
-MAX_LINES = 4
+MAX_LINES = 6
 
 _TIME = re.compile(r"\d{1,2} ?[:.h\u6642\u65f6\uc2dc] ?\d{2}(?!\d)|\d{1,2} ?(?:am|pm|uhr|h)(?![^\W\d_])")
 _DATE = re.compile(
@@ -25,6 +25,7 @@ _DATE = re.compile(
 _YEAR = re.compile(r"(?<!\d)(?:19|20|25|14|13)\d{2}(?!\d)")
 _DAY = re.compile(r"(?<!\d)\d{1,2}(?!\d)")
 _ADDRESS = re.compile(r"[^\s@<>\[\](),;:]+@[^\s@<>]+")
+_STAMP = re.compile(r"\d{4}-\d{2}-\d{2} \d{1,2}:\d{2} gmt[+-]")
 _MARKUP = "*_<>\"'“”„ "
 _COLONS = (":", "\uff1a", "\ufe55", "\ufe13")
 _OPENING_QUOTES = "\"“„«»‚‘'「『"
@@ -43,6 +44,8 @@ class Evidence(NamedTuple):
     """Names one of our own mailboxes or names (``Hints``)."""
     bracketed: bool
     """Holds an address in angle brackets, as clients write a mailbox with its name (RFC 5322 §3.4)."""
+    stamped: bool
+    """Begins with a date, a time of day and its distance from Greenwich, as Gmail wrote in many languages."""
     words: int
 
 
@@ -78,6 +81,7 @@ def weigh(text: str, ours: tuple[str, ...] = ()) -> Evidence:
         lead=_begins(folded, words),
         colon=text.rstrip(_MARKUP).endswith(_COLONS) or _is_dashed(text),
         ours=any(name in full for name in ours),
+        stamped=" gmt" in folded and bool(_STAMP.match(folded)),
         bracketed=address and "<" in text and ">" in text,
         words=len(words),
     )
@@ -104,9 +108,13 @@ def find(lines: Lines, index: int, quoted: bool, ours: tuple[str, ...] = ()) -> 
     text = ""
     best: Attribution | None = None
     most = 0
+    gap = has_date = False
     depth = lines.depth[index]
     for first in range(index, max(index - MAX_LINES, -1), -1):
         part = lines.bare[first]
+        if not part and not lines.depth[first] and not gap and text and not has_date and "@" in text:
+            gap = True
+            continue
         if not part or (lines.depth[first] != depth and first != index) or len(part) + len(text) > MAX_LENGTH:
             break
         if lines.depth[first] and not _is_tail(lines, first):
@@ -114,6 +122,7 @@ def find(lines: Lines, index: int, quoted: bool, ours: tuple[str, ...] = ()) -> 
         depth = 0
         text = f"{part} {text}" if text else part
         evidence = weigh(text, ours)
+        has_date = evidence.date
         if not enough(evidence, quoted) or is_glued(text, evidence):
             continue
         weight = 2 * (evidence.verb + evidence.address + evidence.date + evidence.time) + evidence.lead
@@ -125,8 +134,22 @@ def find(lines: Lines, index: int, quoted: bool, ours: tuple[str, ...] = ()) -> 
 
 
 def is_glued(text: str, evidence: Evidence) -> bool:
-    """The author's words stand in the same line, before dashes (Yahoo's old plain text): the line must stay."""
-    return not evidence.lead and "--" in text.lstrip("- ").rstrip("- ")
+    """The author's words stand in the same line, in front of the attribution: then the line must stay.
+
+    Clients that write no line break before it (Yahoo's old plain text, text made of HTML) leave ``yes--- On Mon, …``.
+    """
+    if evidence.lead:
+        return False
+    if "--" in text.lstrip("- ").rstrip("- "):
+        return True
+    known = vocabulary()
+    words = text.casefold().split()
+    for at in range(1, len(words) - 1):
+        if "@" in words[at] or words[at].strip(_MARKUP + ",.:") in known.verbs:
+            return False
+        if words[at] in known.leads and (words[at + 1][0].isdigit() or words[at + 1].strip(",.") in known.calendar):
+            return True
+    return False
 
 
 def _is_tail(lines: Lines, index: int) -> bool:
@@ -136,7 +159,7 @@ def _is_tail(lines: Lines, index: int) -> bool:
 
 def enough(evidence: Evidence, quoted: bool) -> bool:
     """Whether the evidence makes an attribution; less is needed when a quotation follows."""
-    verb, date, time, address, lead, colon, ours, _, words = evidence
+    verb, date, time, address, lead, colon, ours, _, _, words = evidence
     if not quoted:
         return is_certain(evidence)
     if verb and (colon or address or (date and (time or lead))):
@@ -148,13 +171,15 @@ def enough(evidence: Evidence, quoted: bool) -> bool:
 
 def is_certain(evidence: Evidence) -> bool:
     """Evidence that stands alone: verb, full date and address or time; or date, time and address up to a colon."""
-    verb, date, time, address, lead, colon, ours, bracketed, words = evidence
+    verb, date, time, address, lead, colon, ours, bracketed, stamped, words = evidence
     if words > 45:
         return False
     if verb and date and colon and (address or time or ours):
         return True
     if verb and address and colon and words <= 6:
         return bracketed
+    if date and time and stamped and words <= 7:
+        return True
     return date and time and address and (colon or (verb and lead))
 
 

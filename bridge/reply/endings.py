@@ -164,9 +164,11 @@ def _contact_card(lines: Lines, start: int, stop: int) -> int:
         paragraph = lines.bare[begin:end]
         if any(_is_prose(bare) for bare in paragraph) or not any(_holds_figures(bare) for bare in paragraph):
             break
+        if not _has_words(lines, start, begin):
+            break
         contacts += sum(bool(_CONTACT.search(bare)) for bare in paragraph)
         found = end = begin
-    return found if contacts >= 2 and _has_words(lines, start, found) else stop
+    return found if contacts >= 2 else stop
 
 
 def _is_prose(bare: str) -> bool:

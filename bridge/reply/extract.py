@@ -88,7 +88,7 @@ class _Extraction:
                 self._answered(part, total)
         for at in self.found.alone:
             self._cut(range(at, at + 1), "attribution", "attribution line")
-        if not self.found.leads and stop == len(lines) and all(self.cut):
+        if not self.found.leads and stop == len(lines) and all(self.cut) and not history.opens_with_attribution(lines):
             self._keep_all()
         self._blanks()
         return self._assemble(source)
@@ -116,10 +116,10 @@ class _Extraction:
             self.confidence = min(self.confidence, 0.85)
 
     def _answered(self, part: Run, total: int) -> None:
-        if self.hints.inline_quotes == "keep":
-            self._keep_quote(part.start, part.stop)
-        elif part.attributed and total == 1:
+        if part.attributed and total == 1:
             self._cut(range(part.start, part.stop), "attribution", "whole message quoted above the answer")
+        elif self.hints.inline_quotes == "keep":
+            self._keep_quote(part.start, part.stop)
         else:
             paragraph = self._last_paragraph(part)
             self._cut(range(part.start, paragraph), "attribution", "quotation that is not answered")
@@ -127,7 +127,9 @@ class _Extraction:
 
     def _keep_quote(self, start: int, stop: int) -> None:
         for at in range(start, stop):
-            if self.lines.depth[at]:
+            if at in self.found.leads:
+                self._cut(range(at, at + 1), "attribution", "attribution line")
+            elif self.lines.depth[at]:
                 self.kinds[at] = "quote"
                 self.why[at] = "quotation that is answered"
 

@@ -35,6 +35,15 @@ def find(lines: Lines, hints: Hints) -> History:
     return _Search(lines, hints).run()
 
 
+def opens_with_attribution(lines: Lines) -> bool:
+    """The first quoted lines say who wrote what follows, so that it is history (Apple Mail quotes them too)."""
+    first = next((at for at in range(len(lines)) if lines.bare[at]), len(lines))
+    return any(
+        attribution.enough(attribution.weigh(lines.bare[at][: attribution.MAX_LENGTH]), True)
+        for at in range(first, min(first + 3, len(lines)))
+    )
+
+
 class _Search:
     def __init__(self, lines: Lines, hints: Hints) -> None:
         self.lines = lines
@@ -109,13 +118,13 @@ class _Search:
                 after >= 0 and (self.lines.depth[after] or headers.label(self.lines.bare[after])[0])
             ):
                 return False
-            if self.forwards:
+            if self.forwards or not self._has_own_words(at):
                 self.found.forward = at
                 return True
             if after >= 0 and self.lines.depth[after]:
                 self.found.leads[at] = "separator"
                 return False
-            return self._has_own_words(at) and self._rest(at, "forward", "forwarded message", 0.9)
+            return self._rest(at, "forward", "forwarded message", 0.9)
         if kind == "original":
             if after >= 0 and self.lines.depth[after]:
                 self.found.leads[at] = "separator"
@@ -146,14 +155,26 @@ class _Search:
         ):
             found = attribution.find(lines, after, True, self.ours)
             if found is not None and found.first <= at and len(lines.bare[after]) < 40:
-                self._lead(found)
-                return False
-        if not (quoted or mark == markup.ATTRIBUTION or words.endswith(_COLONS) or "@" in words or words[-2:] == "--"):
+                return self._introduce(found)
+        if not (
+            quoted
+            or mark == markup.ATTRIBUTION
+            or words.endswith(_COLONS)
+            or "@" in words
+            or words[-2:] == "--"
+            or " GMT" in words
+        ):
             return False
         found = attribution.find(lines, at, quoted or mark == markup.ATTRIBUTION, self.ours)
         if found is None:
             return False
-        if quoted:
+        return self._introduce(found)
+
+    def _introduce(self, found: attribution.Attribution) -> bool:
+        """An attribution introduces the quotation under it, or everything that follows."""
+        lines = self.lines
+        after = lines.next_words(found.last)
+        if after >= 0 and (lines.depth[after] > 0 or lines.mark(after) == markup.QUOTE):
             self._lead(found)
             return False
         if not found.certain or attribution.is_prose(lines, after):

@@ -32,6 +32,8 @@ def is_wrapped(lines: Lines, at: int) -> bool:
     bare, above = lines.bare[at], lines.bare[at - 1]
     if not any(character.isalpha() for character in bare.partition("http")[0]):
         return True
+    if " " not in bare and any(character in bare for character in "/=&?%"):
+        return True
     return len(lines.raw[at - 1]) + len(bare.split(None, 1)[0]) >= WRAP and above[-1:] not in tuple(".!?:;…。")
 
 
