@@ -54,3 +54,86 @@ def _configuration(settings: Settings) -> Iterator[Result]:
             "number policy",
             "accept: whoever guesses a ticket's number can answer it; set BRIDGE_AUTHSERV_ID to close this",
         )
+
+
+def _listen(settings: Settings) -> Iterator[Result]:
+    """Each TCP address is free, or something answers there with our name."""
+    for where in settings.listen:
+        rest = where.partition("://")[2] or where
+        host, _, port = rest.rpartition(":")
+        if "+unix" in where or not port.isdigit() or port == "0":
+            yield Result(True, f"listen {where}", "not probed")
+            continue
+        yield _port(settings, where, host.strip("[]"), int(port))
+
+
+def _port(settings: Settings, where: str, host: str, port: int) -> Result:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        return Result(False, f"listen {where}", f"{host}: {error.strerror}")
+    with socket.socket(family, kind, protocol) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind(address)
+        except OSError as error:
+            greeting = _greeting(address)
+            if settings.effective_hostname in greeting:
+                return Result(True, f"listen {where}", "held by this bridge")
+            return Result(False, f"listen {where}", error.strerror or type(error).__name__)
+    return Result(True, f"listen {where}", "free")
+
+
+def _greeting(address: tuple[object, ...]) -> str:
+    try:
+        with socket.create_connection((str(address[0]), int(str(address[1]))), timeout=3) as sock:
+            return sock.recv(512).decode("ascii", "replace")
+    except OSError:
+        return ""
+
+
+async def _spool(settings: Settings) -> Result:
+    """It opens, and a file beside it can be written and synced."""
+    what = "spool"
+    try:
+        spool = await composition.open_spool(settings, exclusive=False)
+    except SpoolError as error:
+        return Result(False, what, str(error))
+    try:
+        counts, usage = await spool.counts(), spool.usage()
+    finally:
+        await spool.close()
+    try:
+        await asyncio.to_thread(_durable, composition.spool_path(settings).parent)
+    except OSError as error:
+        return Result(False, what, f"its directory cannot be written and synced: {error.strerror}")
+    waiting = ", ".join(f"{number} {state}" for state, number in counts.by_state.items() if number) or "empty"
+    free = f"{usage.bytes_free / 1e9:.1f} GB free"
+    if not usage.accepting:
+        return Result(False, what, f"{waiting}; {free}: past its high-water mark or short of disk, mail gets 452")
+    return Result(True, what, f"writable and durable; {waiting}; {free}")
+
+
+def _durable(directory: Path) -> None:
+    probe = directory / f".check-{uuid4().hex}"
+    descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(descriptor, b"check")
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+        probe.unlink()
+
+
+async def _api(settings: Settings, ticket: str) -> list[Result]:
+    """It answers, the key works and has both scopes, and reaches ``ticket``."""
+    api = composition.ticket_api(settings)
+    try:
+        results = [await _readable(settings, api)]
+        if results[0].ok or "read:support" in results[0].found:
+            results.append(await _writable(api))
+        if ticket:
+            results.append(await _reaches(api, ticket))
+        return results
+    finally:
+        await api.close()

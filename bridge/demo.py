@@ -86,7 +86,7 @@ MAILS = (
         "Thunderbird, answered between the quoted lines",
         "support+tkt_01hxa9c8d7e6f5g4h3j2k1m0np@example.com",
         "tkt_01hxa9c8d7e6f5g4h3j2k1m0np",
-        "> Hej Per-Olof!\n>\n> Ska de tre webbhotellen ha egna domäner?\n\n"
+        "> Ska de tre webbhotellen ha egna domäner?\n\n"
         "Ja, två .se och en .nu. Alla tre är redan registrerade hos er.\n\n"
         "> Behöver någon av kunderna mer än 20 GB?\n\nNej, 20 GB räcker länge.",
     ),

@@ -1,0 +1,87 @@
+"""Rows to the interface's types, and the few statements that both reading and writing need."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from bridge.errors import SpoolBroken, UnknownEntry
+from bridge.reasons import Reason
+from bridge.spool import codec
+from bridge.spool.api import Attempt, Entry, Kind, State
+from bridge.spool.cipher import Cipher
+
+ENTRY = "SELECT e.*, m.size, m.digest FROM entries e JOIN mails m ON m.id = e.mail "
+
+
+def entry(row: sqlite3.Row) -> Entry:
+    """One row of ``ENTRY``."""
+    return Entry(
+        id=row["id"],
+        seq=row["seq"],
+        state=State(row["state"]),
+        reason=Reason(row["reason"]),
+        lane=row["lane"],
+        envelope=codec.load_envelope(row["envelope"]),
+        sender=row["sender"],
+        message_id=row["message_id"],
+        size=row["size"],
+        digest=row["digest"],
+        attempts=row["attempts"],
+        accepted_at=row["accepted_at"],
+        updated_at=row["updated_at"],
+        next_at=row["next_at"],
+        erased=bool(row["erased"]),
+        override=row["override"],
+        released=bool(row["released"]),
+        paused_s=row["paused_s"],
+    )
+
+
+def attempt(row: sqlite3.Row) -> Attempt:
+    """One row of ``attempts``."""
+    return Attempt(
+        number=row["number"],
+        kind=Kind(row["kind"]),
+        intent_at=row["intent_at"],
+        fingerprint=row["fingerprint"],
+        token=row["token"],
+        settled_at=row["settled_at"],
+        outcome=row["outcome"],
+        status=row["status"],
+        code=row["code"],
+        detail=row["detail"],
+        request_id=row["request_id"],
+        message_id=row["message_id"],
+    )
+
+
+def attempts(db: sqlite3.Connection, seq: int) -> tuple[Attempt, ...]:
+    """All attempts of an entry, oldest first."""
+    return tuple(attempt(row) for row in db.execute("SELECT * FROM attempts WHERE entry = ? ORDER BY number", (seq,)))
+
+
+def find(db: sqlite3.Connection, entry_id: str) -> sqlite3.Row:
+    """The entry with this id, or with the only id that begins so (8 characters or more)."""
+    row: sqlite3.Row | None = db.execute(ENTRY + "WHERE e.id = ?", (entry_id,)).fetchone()
+    if row is not None:
+        return row
+    if len(entry_id) < 8:
+        raise UnknownEntry(f"no entry has the id {entry_id!r} (a beginning needs 8 characters)")
+    found = db.execute(ENTRY + "WHERE e.id >= ? AND e.id < ? LIMIT 2", (entry_id, entry_id + "~")).fetchall()
+    if len(found) != 1:
+        what = "more than one entry begins" if found else "no entry begins"
+        raise UnknownEntry(f"{what} with {entry_id!r}")
+    only: sqlite3.Row = found[0]
+    return only
+
+
+def raw(db: sqlite3.Connection, cipher: Cipher, entry_id: str) -> bytes:
+    """The raw mail of an entry, checked against its digest's size."""
+    row = db.execute("SELECT m.raw, m.size FROM entries e JOIN mails m ON m.id = e.mail WHERE e.id = ?", (entry_id,))
+    found = row.fetchone()
+    if found is None or found["raw"] is None:
+        raise UnknownEntry(f"{entry_id}: there is no such entry, or its body was erased")
+    data = cipher.unseal(found["raw"])
+    if len(data) != found["size"]:
+        raise SpoolBroken(f"{entry_id}: the raw mail has not the size that was stored")
+    return data
