@@ -105,8 +105,8 @@ TICKETS: tuple[SeedTicket, ...] = (
     SeedTicket(
         id="tkt_01hx8z5y4x3w2v1t0s9r8q7p6n",
         number="149918",
-        subject="Flytt av glasblåseriet.se till er",
-        body="Hej!\n\nVi vill flytta glasblåseriet.se till er. Vad behöver ni av oss, och hur länge ligger "
+        subject="Flytt av glasblåseriet.example till er",
+        body="Hej!\n\nVi vill flytta glasblåseriet.example till er. Vad behöver ni av oss, och hur länge ligger "
         "webbplatsen nere under tiden?\n\nVänligen\nAmina Yusuf",
         requester="Amina Yusuf",
         status="on_hold",
@@ -124,7 +124,7 @@ TICKETS: tuple[SeedTicket, ...] = (
             ),
         ),
         cc=("ekonomi@example.se",),
-        services=(("domain", "xn--glasblseriet-mcb.se"),),
+        services=(("domain", "xn--glasblseriet-ycb.example"),),
     ),
     SeedTicket(
         id=EXAMPLE_TICKET,
