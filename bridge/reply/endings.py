@@ -162,13 +162,21 @@ def _contact_card(lines: Lines, start: int, stop: int) -> int:
         while begin > start and lines.bare[begin - 1]:
             begin -= 1
         paragraph = lines.bare[begin:end]
-        if any(_is_prose(bare) for bare in paragraph) or not any(_holds_figures(bare) for bare in paragraph):
+        if is_rule(paragraph[0]):
+            found = begin
             break
-        if not _has_words(lines, start, begin):
+        if found < stop and any(_APPOINTMENT.search(bare) for bare in paragraph):
+            break
+        if any(_is_prose(bare) for bare in paragraph) or not _has_words(lines, start, begin):
             break
         contacts += sum(bool(_CONTACT.search(bare)) for bare in paragraph)
-        found = end = begin
+        end = begin
+        if any(_holds_figures(bare) for bare in paragraph):
+            found = begin
     return found if contacts >= 2 else stop
+
+
+_APPOINTMENT = re.compile(r"\d[:.]\d\d(?!\d)| @ ")
 
 
 def _is_prose(bare: str) -> bool:

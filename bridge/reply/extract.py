@@ -111,12 +111,17 @@ class _Extraction:
                 self.kinds[at] = "quote" if self.lines.depth[at] else kind
 
     def _quotation(self, part: Run) -> None:
+        if self.hints.forwarded != "cut" and history.is_forward(self.lines, part.start):
+            self._keep_quote(part.start, part.stop)
+            return
         self._cut(range(part.start, part.stop), "attribution", "quotation under the answer")
         if not part.attributed:
             self.confidence = min(self.confidence, 0.85)
 
     def _answered(self, part: Run, total: int) -> None:
-        if part.attributed and total == 1:
+        if self.hints.forwarded == "cut" and history.is_forward(self.lines, part.start):
+            self._cut(range(part.start, part.stop), "forward", "forwarded message")
+        elif part.attributed and total == 1:
             self._cut(range(part.start, part.stop), "attribution", "whole message quoted above the answer")
         elif self.hints.inline_quotes == "keep":
             self._keep_quote(part.start, part.stop)

@@ -100,7 +100,7 @@ def separator(bare: str) -> str:
         return "rule" if len(bare) < 400 and not bare.strip("-_=") else ""
     words = bare.strip(_DASHES)
     if not words:
-        return "rule" if len(bare) >= 5 and bare[0] in "-_=\u2500\u2501—–" else ""
+        return "rule" if len(bare) >= 3 and bare[0] in "-_=\u2500\u2501—–" else ""
     if len(words) > 90:
         return ""
     folded = words.rstrip(":\uff1a").strip().casefold()

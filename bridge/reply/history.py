@@ -35,6 +35,11 @@ def find(lines: Lines, hints: Hints) -> History:
     return _Search(lines, hints).run()
 
 
+def is_forward(lines: Lines, at: int) -> bool:
+    """The quotation that begins at ``at`` is a forwarded message (Apple Mail quotes the line that says so too)."""
+    return headers.separator(lines.bare[at]).endswith("forwarded")
+
+
 def opens_with_attribution(lines: Lines) -> bool:
     """The first quoted lines say who wrote what follows, so that it is history (Apple Mail quotes them too)."""
     first = next((at for at in range(len(lines)) if lines.bare[at]), len(lines))
