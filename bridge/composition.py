@@ -39,6 +39,7 @@ def policy(settings: Settings) -> pipeline.Policy:
     mailboxes = tuple(f"{local}@{domain}" for local in settings.mailboxes for domain in settings.mail_domains)
     return pipeline.Policy(
         loop_marker=loop_marker(settings),
+        domains=frozenset(settings.mail_domains),
         relay_networks=settings.relay_networks,
         authserv_id=settings.authserv_id,
         trusted_hops=settings.trusted_hops,

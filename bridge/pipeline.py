@@ -32,6 +32,8 @@ class Policy:
 
     loop_marker: str
     """Our own name in the ``X-Loop`` fields of what we send: mail that bears it comes back."""
+    domains: frozenset[str] = frozenset()
+    """Our own, as A-labels: Message-IDs under them may carry a ticket."""
     relay_networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
     authserv_id: str = ""
     trusted_hops: int = 1
@@ -94,7 +96,7 @@ def decide(mail: InboundMail, envelope: Envelope, addressed: Addressed, policy: 
         trusted_hops=policy.trusted_hops,
     )
     sender = mail.from_[0] if mail.from_ else None
-    reference, conflict = _reference(mail, addressed, context)
+    reference, conflict = _reference(mail, addressed, policy, context)
     reply = replies.extract(mail.text, mail.html, hints=replace(policy.hints, known_texts=context.known_texts))
     attachments = wanted(mail, reply, policy.attachments)
     message = compose(reply.text, sender, attachments, mode=policy.attachments, template=policy.message_template)
@@ -102,7 +104,7 @@ def decide(mail: InboundMail, envelope: Envelope, addressed: Addressed, policy: 
     case = Case(
         mail_class=mail_class,
         mailbox=addressed.match.mailbox,
-        problem=addressed.match.problem,
+        problem=addressed.match.problem if addressed.match.refused else "",
         reference=reference,
         conflict=conflict,
         sibling_has_ticket=addressed.sibling_has_ticket,
@@ -130,20 +132,28 @@ def decide(mail: InboundMail, envelope: Envelope, addressed: Addressed, policy: 
         defects=mail.defects,
         message_id=mail.message_id,
         cc=tuple(dict.fromkeys(a.address for a in mail.cc if a.address.lower() not in policy.hints.addresses)),
-        notes=("the address is not signed",) if addressed.match.problem == "unsigned" else (),
+        notes=_notes(addressed),
     )
 
 
-def _reference(mail: InboundMail, addressed: Addressed, context: Context) -> tuple[Reference | None, bool]:
+def _reference(
+    mail: InboundMail, addressed: Addressed, policy: Policy, context: Context
+) -> tuple[Reference | None, bool]:
     if context.override:
         return Reference(context.override, "operator", unguessable=True), False
     choice = references.choose(
         addressed.match.reference,
         tuple(context.threads.values()),
         references.subject_references(mail.subject),
+        tagged=references.thread_tickets((*mail.in_reply_to, *mail.references), policy.domains),
         numbers=context.numbers,
     )
     return choice.reference, choice.conflict
+
+
+def _notes(addressed: Addressed) -> tuple[str, ...]:
+    words = {"unsigned": "the address is not signed", "bad_signature": "the address's signature does not verify"}
+    return (words[addressed.match.problem],) if addressed.match.problem in words else ()
 
 
 def _allow_listed(sender: Address | None, policy: Policy) -> bool:

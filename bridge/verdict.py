@@ -29,7 +29,7 @@ class Case:
     mailbox: str
     """The local part that the recipient names, without its tag."""
     problem: str
-    """What is wrong with the recipient's tag (``AddressMatch.problem``); empty when nothing is."""
+    """What is wrong with the recipient's tag (``AddressMatch.problem``) where that refuses; else empty."""
     reference: Reference | None
     conflict: bool
     """Thread and subject, or two parts of the subject, name different tickets."""
@@ -73,7 +73,7 @@ def _misaddressed(case: Case) -> Verdict | None:
         return _hold(Reason.POSTMASTER)
     if case.problem == "malformed":
         return _hold(Reason.BAD_REFERENCE)
-    if case.problem == "bad_signature":
+    if case.problem:
         return _hold(Reason.BAD_SIGNATURE)
     return _hold(Reason.CONFLICTING_REFERENCES) if case.conflict else None
 
