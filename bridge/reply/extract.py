@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from bridge.mail.html import RenderedLine, render
 from bridge.model import Hints, Reply, ReplyLine
 from bridge.reply import endings, history, markup
+from bridge.reply.known import compare
 from bridge.reply.lines import Lines, split
 from bridge.reply.runs import Run, runs
 
@@ -61,14 +62,31 @@ class _Extraction:
         """Why a line is cut; empty for what is kept."""
         self.why: dict[int, str] = {}
         """Why a line is kept, where there is more to say than that its author wrote it."""
+        self.typed: frozenset[int] = frozenset()
+        if hints.known_texts:
+            self._compare()
         self.found = history.find(lines, hints)
         self.confidence = self.found.confidence
+
+    def _compare(self) -> None:
+        """What we know to be sent before is quoted, and what was typed into it is not, whatever marks they bear."""
+        known = compare(self.lines, self.hints.known_texts)
+        depth = self.lines.depth
+        for at in known.history:
+            depth[at] = depth[at] or 1
+        for at in known.typed:
+            depth[at] = 0
+            self.why[at] = "typed into the quotation"
+        self.typed = known.typed
 
     def reply(self, source: str) -> Reply:
         """Judge all lines and put the reply together."""
         lines = self.lines
         stop = self.found.start
         self._cut(range(stop, len(lines)), self.found.kind, self.found.reason)
+        for at in self.typed:
+            self.cut[at] = ""
+            self.kinds[at] = "text"
         if self.found.forward >= 0:
             stop = self.found.forward
             for at in range(stop, len(lines)):
