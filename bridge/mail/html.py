@@ -31,6 +31,8 @@ _CELLS = frozenset(("td", "th"))
 _HIDING = ("display:none", "visibility:hidden", "mso-hide:all")
 _STACK_SEARCH = 64
 _MAX_PREFIX = 40
+_MAX_INDENT = 8
+_LINK_PARTS = 50
 
 
 class RenderedLine(NamedTuple):
@@ -228,7 +230,7 @@ class _Rendition:
 
     def _bullet(self) -> None:
         number = self._lists[-1] if self._lists else 0
-        self._put("  " * (len(self._lists) - 1) + (f"{number}. " if number else "- "))
+        self._put("  " * min(len(self._lists) - 1, _MAX_INDENT) + (f"{number}. " if number else "- "))
         if number:
             self._lists[-1] += 1
 
@@ -253,7 +255,7 @@ class _Rendition:
             self._put(alt if _is_emoji(alt) else f"[{alt}]")
 
     def _link_target(self, href: str, since: int) -> None:
-        shown = "".join(self._parts[since:]).strip()
+        shown = "".join(self._parts[since : since + _LINK_PARTS]).strip()
         target = href[7:].partition("?")[0] if href[:7].lower() == "mailto:" else href
         wanted = target[:4].lower() in ("http", "ftp:") or href is not target
         if wanted and shown and not self._hidden and _bare(target) not in _bare(shown):

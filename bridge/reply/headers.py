@@ -25,11 +25,13 @@ _DASHES = "-–—_=*~#+<> \t\xa0\u2500\u2501|"
 
 
 class Block(NamedTuple):
-    """Lines ``first`` to ``last`` are a header block."""
+    """Lines ``first`` to ``last`` are labelled like the headers of a message."""
 
     first: int
     last: int
     kinds: frozenset[str]
+    found: bool
+    """They are enough to be a header block; if not, no block begins inside them either."""
 
 
 def label(bare: str) -> tuple[str, str]:
@@ -49,14 +51,15 @@ def label(bare: str) -> tuple[str, str]:
 
 
 def find(lines: Lines, first: int) -> Block | None:
-    """The header block that begins at line ``first``, if one does."""
+    """The labelled lines that begin at line ``first``; None when it has no label that a block begins with."""
     kind, value = label(lines.bare[first])
     if not kind or kind in ("raw", "other", "cc"):
         return None
     kinds = {kind}
     evidence = _evidence(kind, value)
     last = first
-    raw = gap = 0
+    raw = sum(label(lines.bare[at])[0] == "raw" for at in range(max(first - 6, 0), first))
+    gap = 0
     for at in range(first + 1, min(first + MAX_BLOCK, len(lines))):
         bare = lines.bare[at]
         if bool(lines.depth[at]) != bool(lines.depth[first]):
@@ -73,8 +76,8 @@ def find(lines: Lines, first: int) -> Block | None:
         if gap > 2:
             break
     if raw > 1 or not (_enough(kinds, evidence) or (evidence and inline(lines.bare[first]))):
-        return None
-    return Block(first, last, frozenset(kinds))
+        return Block(first, last, frozenset(kinds), found=False)
+    return Block(first, last, frozenset(kinds), found=True)
 
 
 def _evidence(kind: str, value: str) -> int:

@@ -9,6 +9,8 @@ from bridge.reply import attribution, headers, markup
 from bridge.reply.lines import Lines
 from bridge.reply.vocabulary import vocabulary
 
+MAX_LOOKS = 2000
+"""Lines of one mail that are looked at in vain for an attribution; then no more are."""
 _COLONS = (":", "\uff1a")
 _DASHES = "-–—_=*#~\u2500"
 
@@ -56,6 +58,8 @@ class _Search:
         self.markers = tuple(" ".join(marker.split()).casefold() for marker in hints.markers if marker.strip())
         self.forwards = hints.forwarded != "cut"
         self.found = History(len(lines))
+        self.looks = MAX_LOOKS
+        self.passed = 0
 
     def run(self) -> History:
         lines = self.lines
@@ -138,8 +142,13 @@ class _Search:
         return after >= 0 and not self.lines.depth[after] and kind == "bare original" and self._header_block(after, at)
 
     def _header_block(self, at: int, start: int) -> bool:
+        if at < self.passed:
+            return False
         block = headers.find(self.lines, at)
         if block is None:
+            return False
+        if not block.found:
+            self.passed = block.last
             return False
         after = self.lines.next_words(block.last)
         if after >= 0 and self.lines.depth[after]:
@@ -166,12 +175,15 @@ class _Search:
             or mark == markup.ATTRIBUTION
             or words.endswith(_COLONS)
             or "@" in words
-            or words[-2:] == "--"
+            or (words[-2:] == "--" and words[:2] == "--" and len(words) > 12)
             or " GMT" in words
         ):
             return False
+        if not self.looks:
+            return False
         found = attribution.find(lines, at, quoted or mark == markup.ATTRIBUTION, self.ours)
         if found is None:
+            self.looks -= 1
             return False
         return self._introduce(found)
 
