@@ -26,6 +26,8 @@ class Case:
     """All that the gates look at."""
 
     mail_class: MailClass
+    unreadable: bool
+    """No reader survived the mail: what was read of it means nothing."""
     mailbox: str
     """The local part that the recipient names, without its tag."""
     problem: str
@@ -55,6 +57,10 @@ def judge(case: Case) -> Verdict:
 
 def _hold(reason: Reason) -> Verdict:
     return Verdict("hold", reason)
+
+
+def _unreadable(case: Case) -> Verdict | None:
+    return _hold(Reason.UNREADABLE) if case.unreadable else None
 
 
 def _loop(case: Case) -> Verdict | None:
@@ -117,6 +123,7 @@ def _empty(case: Case) -> Verdict | None:
 
 
 _GATES: tuple[Callable[[Case], Verdict | None], ...] = (
+    _unreadable,
     _loop,
     _automatic,
     _misaddressed,

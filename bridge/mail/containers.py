@@ -1,0 +1,93 @@
+"""Files inside other things: uuencoded blocks in text, TNEF (winmail.dat), and what says that it has a password."""
+
+from __future__ import annotations
+
+import binascii
+import re
+from dataclasses import dataclass
+
+from tnefparse import TNEF
+
+_BEGIN = re.compile(r"^begin [0-7]{3,4} (\S[^\r\n]{0,250})$", re.MULTILINE)
+_TNEF_MAGIC = b"\x78\x9f\x3e\x22"
+LOOK_BYTES = 4 * 1024 * 1024
+"""How much of a file is looked at for the signs of encryption."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inner:
+    """One file that was found inside."""
+
+    name: str
+    data: bytes
+
+
+def uudecode(text: str) -> tuple[str, list[Inner]]:
+    """The text without its uuencoded blocks, and the files that were in them. A block without ``end`` stays text."""
+    found: list[Inner] = []
+    kept: list[str] = []
+    position = 0
+    for match in _BEGIN.finditer(text):
+        if match.start() < position:
+            continue
+        end = text.find("\nend", match.end())
+        data = _uu_lines(text[match.end() + 1 : end]) if end >= 0 else None
+        if data is None:
+            continue
+        kept.append(text[position : match.start()])
+        position = end + len("\nend")
+        found.append(Inner(match[1], data))
+    return ("".join(kept) + text[position:], found) if found else (text, [])
+
+
+def _uu_lines(block: str) -> bytes | None:
+    out = bytearray()
+    for line in block.split("\n"):
+        line = line.rstrip("\r")  # noqa: PLW2901 - the same line without its end
+        if not line or not line.isascii():
+            continue
+        try:
+            out += binascii.a2b_uu(line)
+        except binascii.Error:
+            # Some encoders pad wrongly: what the length octet promises decides (POSIX uuencode).
+            length = ((ord(line[0]) - 32) & 63) * 4 // 3 + 2
+            try:
+                out += binascii.a2b_uu(line[: length + 1])
+            except binascii.Error:
+                return None
+    return bytes(out)
+
+
+def untnef(data: bytes) -> list[Inner] | None:
+    """The files of a TNEF block, or None when it is none or cannot be read."""
+    if not data.startswith(_TNEF_MAGIC):
+        return None
+    try:
+        tnef = TNEF(data, do_checksum=False)
+        return [Inner(_tnef_name(item), bytes(item.data or b"")) for item in tnef.attachments]
+    except Exception:  # noqa: BLE001 - a foreign reader on hostile bytes; the block stays an attachment
+        return None
+
+
+def _tnef_name(item: object) -> str:
+    long_name = getattr(item, "long_filename", None)
+    name = (long_name() if callable(long_name) else long_name) or getattr(item, "name", "")
+    return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name or "")
+
+
+def has_password(data: bytes) -> bool:
+    """True when a file says that it is encrypted: ZIP, 7z, RAR, PDF, Office."""
+    if data[:4] == b"PK\x03\x04":
+        return bool(int.from_bytes(data[6:8], "little") & 1)
+    if data[:6] == b"7z\xbc\xaf\x27\x1c":
+        # The AES codec's id in the header at the end; a header that is encrypted itself shows it too.
+        return b"\x06\xf1\x07\x01" in data[-LOOK_BYTES:]
+    if data[:7] == b"Rar!\x1a\x07\x00":
+        return bool(int.from_bytes(data[10:12], "little") & 0x80)
+    if data[:8] == b"Rar!\x1a\x07\x01\x00":
+        return data[13:14] == b"\x04"
+    if data[:5] == b"%PDF-":
+        return b"/Encrypt" in data[:LOOK_BYTES] or b"/Encrypt" in data[-LOOK_BYTES:]
+    if data[:8] == b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1":
+        return "EncryptedPackage".encode("utf-16-le") in data[:LOOK_BYTES]
+    return False
