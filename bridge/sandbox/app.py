@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -50,7 +51,13 @@ class Sandbox:
         self.app = Starlette(
             routes=[Mount("/api", app=gate), *admin.routes(), *pages.routes()],
             exception_handlers={HTTPException: pages.error},
+            lifespan=self._lifespan,
         )
+
+    @asynccontextmanager
+    async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        yield
+        self.close()
 
     def close(self) -> None:
         """Close the database."""
@@ -64,7 +71,10 @@ def create_app(
     database: str | None = None,
     rate_limit: int | None = None,
 ) -> Starlette:
-    """The application alone, for another ASGI server. Faults that cut or refuse connections need ``SandboxServer``."""
+    """The application alone, for another ASGI server, whose lifespan events close the database.
+
+    Faults that cut or refuse connections need ``SandboxServer``.
+    """
     return Sandbox(keys=keys, write_only_keys=write_only_keys, database=database, rate_limit=rate_limit).app
 
 
