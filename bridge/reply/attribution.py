@@ -145,7 +145,8 @@ def is_glued(text: str, evidence: Evidence) -> bool:
     known = vocabulary()
     words = text.casefold().split()
     for at in range(1, len(words) - 1):
-        if "@" in words[at] or words[at].strip(_MARKUP + ",.:") in known.verbs:
+        before = words[at - 1].strip(_MARKUP + ",.:")
+        if "@" in before or before in known.verbs or before in known.calendar or any(c.isdigit() for c in before):
             return False
         if words[at] in known.leads and (words[at + 1][0].isdigit() or words[at + 1].strip(",.") in known.calendar):
             return True

@@ -65,7 +65,12 @@ class _Search:
         lines = self.lines
         bare, depth = lines.bare, lines.depth
         for at in range(len(bare)):
-            if bare[at] and not depth[at] and self._look(at):
+            if not bare[at]:
+                continue
+            if depth[at]:
+                if depth[at] == 1 and bare[at][-1] != ">" and ":" in bare[at] and self._quoted_headers(at):
+                    break
+            elif self._look(at):
                 break
         return self.found
 
@@ -140,6 +145,18 @@ class _Search:
                 return False
             return self._rest(at, "separator", "a separator line", 0.95)
         return after >= 0 and not self.lines.depth[after] and kind == "bare original" and self._header_block(after, at)
+
+    def _quoted_headers(self, at: int) -> bool:
+        """Only the header block is quoted, and what follows is not (Orange, La Poste, SFR)."""
+        if at < self.passed or (at and self.lines.depth[at - 1]):
+            return False
+        block = headers.find(self.lines, at)
+        if block is None or not block.found or len(block.kinds) < 3:
+            return False
+        after = self.lines.next_words(block.last)
+        return (
+            after >= 0 and not self.lines.depth[after] and self._rest(at, "header", "a block of message headers", 0.8)
+        )
 
     def _header_block(self, at: int, start: int) -> bool:
         if at < self.passed:
