@@ -1,4 +1,4 @@
-"""Does a mail disclose what must not be read by everybody? Rules to findings (design §10, docs/sensitivity.md). Pure."""
+"""Does a mail disclose what not everybody may read? Rules to findings (design §10, docs/sensitivity.md). Pure."""
 
 from bridge.sensitivity.loader import ExampleReport, load, run_examples
 from bridge.sensitivity.rules import COULD_NOT_SCAN, Rules

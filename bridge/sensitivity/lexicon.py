@@ -1,21 +1,103 @@
-"""The small words of eleven languages between a keyword and its value: what links, what forbids, what is no value."""
+"""The small words of eleven languages around a keyword: what links, what forbids, what is no value."""
 
 from __future__ import annotations
 
-COPULAS = frozenset(
-    ["is", "are", "was", "be", "now", "equals", "to", "set", "changed", "has", "been", "will", "är", "var", "blev", "blir", "blivit", "nu", "till", "satt", "satte", "sattes", "ändrat", "ändrade", "ändrats", "bytte", "bytt", "bytts", "lyder", "heter", "er", "var", "ble", "blir", "nå", "til", "satt", "endret", "endra", "byttet", "lyder", "blev", "nu", "sat", "ændret", "skiftet", "hedder", "hedder", "on", "oli", "nyt", "vaihdoin", "vaihdettu", "muutin", "kuuluu", "ist", "war", "lautet", "jetzt", "nun", "auf", "geändert", "gesetzt", "zu", "wäre", "heißt", "heisst", "is", "was", "luidt", "nu", "naar", "gewijzigd", "veranderd", "in", "gezet", "wordt", "werd", "est", "était", "c'est", "maintenant", "désormais", "à", "en", "devient", "changé", "mis", "es", "era", "ahora", "a", "por", "cambiado", "cambié", "cambiada", "será", "es:", "è", "era", "adesso", "ora", "a", "in", "cambiata", "cambiato", "impostata", "impostato", "sarà", "e'", "to", "jest", "brzmi", "było", "teraz", "na", "zmienione", "zmieniłem", "zmieniłam", "ustawiłem", "ustawiłam", "ustawione"]
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+COPULAS = _words(
+    """
+    is are was be now equals to set changed has been will är var blev blir blivit nu till satt satte sattes
+    ändrat ändrade ändrats bytte bytt bytts lyder heter er ble nå til endret endra byttet sat ændret skiftet
+    hedder on oli nyt vaihdoin vaihdettu muutin kuuluu ist war lautet jetzt nun auf geändert gesetzt zu wäre
+    heißt heisst luidt naar gewijzigd veranderd in gezet wordt werd est était c'est maintenant désormais à en
+    devient changé mis es era ahora a por cambiado cambié cambiada será es: è adesso ora cambiata cambiato
+    impostata impostato sarà e' jest brzmi było teraz na zmienione zmieniłem zmieniłam ustawiłem ustawiłam
+    ustawione
+    """
 )
 """Words that say that the value follows."""
 
-STATES = frozenset(
-    ["expired", "wrong", "incorrect", "invalid", "correct", "valid", "not", "no", "never", "reset", "resetting", "changed", "missing", "empty", "blank", "required", "optional", "unknown", "forgotten", "lost", "stolen", "compromised", "protected", "accepted", "rejected", "refused", "denied", "failed", "failing", "sent", "below", "above", "attached", "following", "hidden", "encrypted", "hashed", "here", "there", "same", "mine", "working", "right", "okay", "fine", "weak", "strong", "safe", "secure", "insecure", "too", "long", "short", "old", "new", "temporary", "default", "unchanged", "available", "stored", "saved", "visible", "shown", "needed", "disabled", "enabled", "blocked", "locked", "protection", "policy", "manager", "field", "change", "recovery", "prompt", "update", "fel", "felaktigt", "felaktig", "ogiltigt", "ogiltig", "glömt", "borta", "utgånget", "gammalt", "nytt", "samma", "rätt", "korrekt", "inte", "ej", "aldrig", "krävs", "obligatoriskt", "okänt", "bytt", "ändrat", "återställt", "skickat", "skyddat", "tomt", "sparat", "svagt", "starkt", "säkert", "osäkert", "giltigt", "nedan", "feil", "ugyldig", "glemt", "utløpt", "gammelt", "samme", "riktig", "ikke", "aldri", "påkrevd", "ukjent", "endret", "tilbakestilt", "sendt", "tomt", "forkert", "forkerte", "ugyldigt", "udløbet", "gammel", "rigtig", "korrekt", "nulstillet", "ukendt", "väärä", "väärin", "virheellinen", "unohtunut", "vanhentunut", "vanha", "uusi", "sama", "oikein", "oikea", "ei", "vaaditaan", "pakollinen", "tuntematon", "falsch", "ungültig", "vergessen", "abgelaufen", "alt", "neu", "gleich", "richtig", "korrekt", "nicht", "kein", "nie", "erforderlich", "unbekannt", "geändert", "zurückgesetzt", "gesendet", "leer", "gespeichert", "schwach", "stark", "sicher", "unsicher", "gültig", "unten", "fout", "onjuist", "ongeldig", "vergeten", "verlopen", "oud", "nieuw", "hetzelfde", "juist", "niet", "geen", "nooit", "verplicht", "onbekend", "gewijzigd", "verzonden", "leeg", "opgeslagen", "zwak", "sterk", "veilig", "onveilig", "geldig", "verkeerd", "kwijt", "incorrect", "faux", "fausse", "invalide", "oublié", "perdu", "expiré", "ancien", "nouveau", "même", "bon", "pas", "jamais", "requis", "obligatoire", "inconnu", "modifié", "réinitialisé", "envoyé", "vide", "enregistré", "faible", "fort", "sûr", "valide", "erroné", "refusé", "incorrecta", "incorrecto", "inválida", "olvidada", "perdida", "caducada", "vieja", "nueva", "misma", "correcta", "no", "nunca", "obligatoria", "desconocida", "cambiada", "enviada", "vacía", "guardada", "débil", "fuerte", "segura", "válida", "errónea", "caducado", "expirado", "errata", "errato", "sbagliata", "scaduta", "scaduto", "dimenticata", "persa", "vecchia", "nuova", "stessa", "corretta", "non", "mai", "obbligatoria", "sconosciuta", "cambiata", "inviata", "vuota", "salvata", "debole", "forte", "sicura", "valida", "błędne", "nieprawidłowe", "złe", "zapomniane", "wygasło", "stare", "nowe", "samo", "poprawne", "nie", "nigdy", "wymagane", "nieznane", "zmienione", "wysłane", "puste", "zapisane", "słabe", "silne", "bezpieczne", "ważne"]
+STATES = _words(
+    """
+    expired wrong incorrect invalid correct valid not no never reset resetting changed missing empty blank
+    required optional unknown forgotten lost stolen compromised protected accepted rejected refused denied
+    failed failing sent below above attached following hidden encrypted hashed here there same mine working
+    right okay fine weak strong safe secure insecure too long short old new temporary default unchanged
+    available stored saved visible shown needed disabled enabled blocked locked protection policy manager
+    field change recovery prompt update fel felaktigt felaktig ogiltigt ogiltig glömt borta utgånget gammalt
+    nytt samma rätt korrekt inte ej aldrig krävs obligatoriskt okänt bytt ändrat återställt skickat skyddat
+    tomt sparat svagt starkt säkert osäkert giltigt nedan feil ugyldig glemt utløpt gammelt samme riktig ikke
+    aldri påkrevd ukjent endret tilbakestilt sendt forkert forkerte ugyldigt udløbet gammel rigtig nulstillet
+    ukendt väärä väärin virheellinen unohtunut vanhentunut vanha uusi sama oikein oikea ei vaaditaan
+    pakollinen tuntematon falsch ungültig vergessen abgelaufen alt neu gleich richtig nicht kein nie
+    erforderlich unbekannt geändert zurückgesetzt gesendet leer gespeichert schwach stark sicher unsicher
+    gültig unten fout onjuist ongeldig vergeten verlopen oud nieuw hetzelfde juist niet geen nooit verplicht
+    onbekend gewijzigd verzonden leeg opgeslagen zwak sterk veilig onveilig geldig verkeerd kwijt faux fausse
+    invalide oublié perdu expiré ancien nouveau même bon pas jamais requis obligatoire inconnu modifié
+    réinitialisé envoyé vide enregistré faible fort sûr valide erroné refusé incorrecta incorrecto inválida
+    olvidada perdida caducada vieja nueva misma correcta nunca obligatoria desconocida cambiada enviada vacía
+    guardada débil fuerte segura válida errónea caducado expirado errata errato sbagliata scaduta scaduto
+    dimenticata persa vecchia nuova stessa corretta non mai obbligatoria sconosciuta cambiata inviata vuota
+    salvata debole forte sicura valida błędne nieprawidłowe złe zapomniane wygasło stare nowe samo poprawne
+    nigdy wymagane nieznane zmienione wysłane puste zapisane słabe silne bezpieczne ważne
+    """
 )
 """Words that say something about a secret and are none."""
 
-FORBIDDING = frozenset(
-    ["contain", "contains", "minimum", "maximum", "least", "characters", "character", "length", "letters", "digits", "uppercase", "lowercase", "between", "longer", "shorter", "requirements", "rules", "policy", "innehålla", "tecken", "minst", "siffror", "bokstäver", "versaler", "längre", "kortare", "mellan", "krav", "inneholde", "tegn", "minst", "sifre", "siffer", "bokstaver", "indeholde", "mindst", "cifre", "bogstaver", "tal", "merkkiä", "vähintään", "sisältää", "sisällettävä", "numeroa", "kirjaimia", "zeichen", "mindestens", "enthalten", "ziffern", "buchstaben", "länger", "zwischen", "tekens", "minimaal", "minstens", "bevatten", "cijfers", "letters", "langer", "tussen", "caractères", "moins", "contenir", "chiffres", "lettres", "minuscule", "majuscule", "entre", "caracteres", "menos", "contener", "dígitos", "letras", "mayúsculas", "mínimo", "caratteri", "almeno", "contenere", "cifre", "lettere", "maiuscole", "minimo", "znaków", "najmniej", "zawierać", "cyfr", "cyfry", "liter", "litery", "minimum"]
+FORBIDDING = _words(
+    """
+    contain contains minimum maximum least characters character length letters digits uppercase lowercase
+    between longer shorter requirements rules policy innehålla tecken minst siffror bokstäver versaler längre
+    kortare mellan krav inneholde tegn sifre siffer bokstaver indeholde mindst cifre bogstaver tal merkkiä
+    vähintään sisältää sisällettävä numeroa kirjaimia zeichen mindestens enthalten ziffern buchstaben länger
+    zwischen tekens minimaal minstens bevatten cijfers langer tussen caractères moins contenir chiffres
+    lettres minuscule majuscule entre caracteres menos contener dígitos letras mayúsculas mínimo caratteri
+    almeno contenere lettere maiuscole minimo znaków najmniej zawierać cyfr cyfry liter litery
+    """
 )
 """Words after which a statement speaks of rules for secrets, not of one."""
 
-AS = frozenset(["as", "is", "för", "som", "är", "er", "on", "ist", "als", "is", "est", "comme", "es", "como", "è", "come", "to", "jest", "jako"])
+AS = _words(
+    """
+    as is för som är er on ist als est comme es como è come to jest jako
+    """
+)
 """Words between a value and the keyword that names it: "use X as password", "X är lösenordet"."""
+
+NEGATING = _words(
+    """
+    forgot forgotten forget glömt glemt unohdin unohtunut vergessen vergeten oublié olvidado olvidada
+    dimenticato dimenticata zapomniałem zapomniałam
+    """
+)
+"""Words after which no value of the keyword follows."""
+
+AND = _words(
+    """
+    and och og ja und en et y e i with med mit met avec con z then sen dann dan puis så
+    """
+)
+"""Words between a user name and its password."""
+
+FUNCTION_WORDS = _words(
+    """
+    the and for you are was were not but with that this from have has had can could would should will about
+    been any more thank asking rather lost our your his her their them they what when where which who why how
+    than then into over just some only also very much here there please because while after before again its
+    did does
+    """
+)
+"""English words that every sentence holds and no seed phrase does (BIP 39's list leaves most of them out)."""
+
+REMARKS = _words(
+    """
+    i we you he she it they see is are was were my your not no yes don't can't as the_same again please ask
+    will sent send jag vi du ni har se inte nej skickas kommer ring på_telefon jeg dere ikke sendes en ei on
+    katso lähetän minä ich wir sie habe siehe nicht kommt wird per ik wij zie niet komt volgt je nous vous
+    voir pas envoyé par por teléfono yo ver se_lo io non vedi via ja nie patrz zob
+    """
+)
+"""Words of a remark that stands where a passphrase could stand."""

@@ -12,16 +12,19 @@ from typing import Any
 import re2
 
 from bridge.errors import ConfigurationError
+from bridge.sensitivity import listing, statement
 from bridge.sensitivity.fold import fold
+from bridge.sensitivity.keywords import KeywordMatcher, Reader
 from bridge.sensitivity.rules import DEFAULT_SCOPES, SCOPES, TIERS, Matcher, PatternMatcher, Rule, Rules, TooMuch
-from bridge.sensitivity.statement import VALUES, StatementMatcher
 from bridge.sensitivity.validators import VALIDATORS
 
 DEFAULT = "default.toml"
 _TOP = {"extend", "disable", "enable", "rule"}
 _COMMON = {"id", "description", "tier", "scope", "match", "no_match", "enabled"}
 _PATTERN = {"pattern", "validator", "near", "unless", "part"}
-_STATEMENT = {"words", "value"}
+_KEYWORD = {"words", "value"}
+READERS: dict[str, Reader] = {**statement.READERS, **listing.READERS}
+"""What a rule with words may name as ``value``."""
 
 
 def load(text: str | None = None, *, name: str = DEFAULT) -> Rules:
@@ -112,7 +115,7 @@ def _rule(table: Mapping[str, Any], origin: str) -> Rule:
     kinds = [kind for kind in ("pattern", "words") if kind in table]
     if len(kinds) != 1:
         raise ConfigurationError(f"{where}: a rule has either a pattern or words")
-    for key in table.keys() - _COMMON - (_PATTERN if kinds == ["pattern"] else _STATEMENT):
+    for key in table.keys() - _COMMON - (_PATTERN if kinds == ["pattern"] else _KEYWORD):
         raise ConfigurationError(f"{where}: unknown key {key!r}")
     tier = table.get("tier")
     if tier not in TIERS:
@@ -123,7 +126,7 @@ def _rule(table: Mapping[str, Any], origin: str) -> Rule:
     enabled = table.get("enabled", True)
     if not isinstance(enabled, bool):
         raise ConfigurationError(f"{where}: enabled must be true or false")
-    matcher = _pattern(table, tier, where) if kinds == ["pattern"] else _statement(table, tier, where)
+    matcher = _pattern(table, tier, where) if kinds == ["pattern"] else _keywords(table, tier, where)
     match, no_match = _texts(table, "match", where), _texts(table, "no_match", where)
     if not match or not no_match:
         raise ConfigurationError(f"{where}: examples are missing: match and no_match need one text each at least")
@@ -161,7 +164,7 @@ def _pattern(table: Mapping[str, Any], tier: str, where: str) -> Matcher:
         any_word(_texts(table, "near", where)),
         any_word(_texts(table, "unless", where)),
         part,
-        "secret" if "secret" in pattern.groupindex else min(1, pattern.groups),
+        pattern.groupindex.get("secret", min(1, pattern.groups)),
     )
 
 
@@ -187,11 +190,14 @@ def any_word(words: tuple[str, ...]) -> Any:
     return re2.compile(rf"(?i)(?:^|[^\pL\pN])(?:{alternatives})")
 
 
-def _statement(table: Mapping[str, Any], tier: str, where: str) -> Matcher:
+def _keywords(table: Mapping[str, Any], tier: str, where: str) -> Matcher:
     value = _text(table, "value", where)
-    if value not in VALUES:
-        raise ConfigurationError(f"{where}: value must be one of {', '.join(sorted(VALUES))}")
-    return StatementMatcher.of(_texts(table, "words", where), value, tier)
+    if value not in READERS:
+        raise ConfigurationError(f"{where}: value must be one of {', '.join(sorted(READERS))}")
+    words = _texts(table, "words", where)
+    if not words or not all(word.strip("* -_") for word in words):
+        raise ConfigurationError(f"{where}: words must name one word at least, and none of stars alone")
+    return KeywordMatcher.of(words, READERS[value], tier)
 
 
 @dataclass(frozen=True, slots=True)

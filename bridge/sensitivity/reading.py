@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from bridge.sensitivity import shape
 
-_AFTER = 260
+_AFTER = 320
 _BEFORE = 120
-_LINK = re.compile(r":=>|:=|=>|->|=+|:+|→|⇒|⟶|➔|>+|\|+|[-–—]+(?=\s)")
+_LINK = re.compile(r":=>|:=|=>|->|=+|:+|→|⇒|⟶|➔|>+|\|+|[-–—/]+(?=\s)")
 _QUOTES = {
     '"': '"',
     "'": "'",
@@ -31,7 +31,7 @@ class Token:
     """One piece of a window; ``start`` and ``end`` are positions in the whole text, of ``text`` itself."""
 
     kind: str
-    """``word``, ``quoted``, ``link`` or ``line`` (a line's end)."""
+    """``word``, ``quoted``, ``link``, ``comma`` or ``line`` (a line's end)."""
     text: str
     start: int
     end: int
@@ -51,7 +51,10 @@ def tokens_after(text: str, position: int) -> list[Token]:
         if character == "\n":
             tokens.append(Token("line", "", position + at, position + at + 1))
             at += 1
-        elif character.isspace() or character in ",;":
+        elif character in ",;":
+            tokens.append(Token("comma", "", position + at, position + at + 1))
+            at += 1
+        elif character.isspace():
             at += 1
         elif (link := _LINK.match(window, at)) and not _inside_word(window, at, link.end()):
             tokens.append(Token("link", link.group(), position + at, position + link.end()))
@@ -60,7 +63,10 @@ def tokens_after(text: str, position: int) -> list[Token]:
             token = _quoted(window, at, position) or _word(window, at, position)
             tokens.append(token)
             at = max(at + 1, token.end - position)
-            while at < len(window) and not window[at].isspace() and window[at] in shape.AROUND:
+            while at < len(window) and window[at] in shape.AROUND:
+                if window[at] in ",;:":
+                    kind = "link" if window[at] == ":" else "comma"
+                    tokens.append(Token(kind, window[at], position + at, position + at + 1))
                 at += 1
     return tokens
 

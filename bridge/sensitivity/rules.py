@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bridge.sensitivity.validators import Validator
@@ -69,8 +69,8 @@ class Rules:
 class PatternMatcher:
     """An RE2 pattern, and what must be true of what it found.
 
-    The candidate is the group ``secret``, or else the first group, or else the whole match. Unless ``part`` is set it must
-    be no part of a longer word, by Unicode's letters and digits (RE2's own ``\\b`` knows only ASCII's).
+    The candidate is the group ``secret``, or else the first group, or else the whole match. Unless ``part`` is set it
+    must be no part of a longer word, by Unicode's letters and digits (RE2's own ``\\b`` knows only ASCII's).
     """
 
     pattern: Any
@@ -79,7 +79,7 @@ class PatternMatcher:
     near: Any = None
     unless: Any = None
     part: bool = False
-    group: int | str = field(default=0)
+    group: int = 0
 
     def find(self, text: str) -> Iterator[Hit]:
         """Every candidate that holds; linear in the text."""

@@ -7,6 +7,7 @@ mixed one, and one that hardly anybody writes for another reason.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 NONE, WORD, NUMBER, MIXED, STRONG, SURE = range(6)
 """The grades. NUMBER: 4 to 12 digits. MIXED: letters and digits, short or common. STRONG: classes of characters mixed
@@ -27,7 +28,7 @@ _ADDRESS = re.compile(
     r"[\w-]{1,63}\.(?:service|local|lan|php|conf|log|txt|html?|js|css|json|ya?ml|xml|zip|gz|sql|pdf|png|jpe?g|env|key|pem)|"
     r"\d{1,3}(?:\.\d{1,3}){3}(?:[:/]\d+)?|(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}(?:/\d+)?|"  # IP addresses
     r"(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}|"  # MAC
-    r"~?[\w.-]*(?:/[\w.@~-]*){1,20}|[A-Z]:\\.*|"  # paths
+    r"~?[\w.-]*(?:/[\w.@~#-]*){1,20}|[A-Z]:\\.*|[\w.+-]+@|\?\w+=.*|[\w.-]+=[\"'].*|![a-z-]+|"  # paths, queries, markup
     r"\{?[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\}?",  # UUID
     re.IGNORECASE,
 )
@@ -62,7 +63,7 @@ _REFERENCE = re.compile(
 )
 _SIGNS = frozenset("!@#$%^&*+=?~|§€£¤")
 _TRIM_LEFT = "\"'`´‘’“”„«»‹›‚([{<*_"
-_TRIM_RIGHT = "\"'`´‘’“”„«»‹›‚)]}>*_,;:."
+_TRIM_RIGHT = "\"'`´‘’“”„«»‹›‚)]}>*_,;:.?…"
 AROUND = frozenset(_TRIM_RIGHT)
 """What may stand behind a word without being part of it."""
 
@@ -98,8 +99,8 @@ def grade(word: str, *, named: bool = False) -> int:
 
 def _letters(word: str) -> int:
     """Letters alone: a word, unless capitals stand where no language and no brand puts them."""
-    turns = sum(a.islower() and b.isupper() for a, b in zip(word, word[1:], strict=False))
-    if len(word) >= 8 and turns >= 3:
+    turns = sum(a.islower() and b.isupper() for a, b in pairwise(word))
+    if len(word) >= 8 and (turns >= 3 or (word.isupper() and len(word) >= 16)):
         return STRONG
     return WORD if len(word) >= 4 else NONE
 
@@ -117,11 +118,13 @@ def _mixture(word: str) -> int:
         if len(word) < 6:
             return MIXED
         return SURE if (sign and len(word) >= 7) or (lower and upper and len(word) >= 8) else STRONG
+    if sign and not digit and not _inner_sign(word):
+        return grade(word.rstrip("!?~^*+=|"))
     if sign:
-        return STRONG if len(word) >= 7 and (digit or _inner_sign(word)) else MIXED
+        return STRONG if len(word) >= 7 else MIXED
     return WORD if other and len(word) >= 4 else NONE
 
 
 def _inner_sign(word: str) -> bool:
     """A sign stands between letters, not only where a sentence would end with it."""
-    return any(c in _SIGNS for c in word.rstrip("!?")[1:])
+    return any(c in _SIGNS for c in word.rstrip("!?~^*+=|")[1:])

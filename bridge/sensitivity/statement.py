@@ -7,144 +7,237 @@ weaker the link and the longer the way, the more the value itself must look like
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
 from dataclasses import dataclass
-from typing import Any
-
-import re2
+from functools import partial
 
 from bridge.sensitivity import lexicon, shape
-from bridge.sensitivity.fold import fold
+from bridge.sensitivity.keywords import Reader, Value
 from bridge.sensitivity.reading import Token, tokens_after, tokens_before
-from bridge.sensitivity.rules import Hit, TooMuch
 
-VALUES = frozenset({"password", "code", "key"})
-"""What a rule's keyword may name: ``password`` (chosen by people, perhaps a plain word), ``code`` (mostly digits:
-PINs, one-time and transfer codes) and ``key`` (generated: tokens, API keys, pre-shared keys)."""
-
-_KEYWORDS = 5_000
-_NOTHING, _NEAR, _COPULA, _COLON = range(4)
+NOTHING, NEAR, COPULA, COLON = range(4)
 """How a value is linked to its keyword: stands somewhere behind it, right behind it, "is", and ``:`` or ``=``."""
-
-
-@dataclass(frozen=True, slots=True)
-class StatementMatcher:
-    """Finds statements about any of some keywords; a ``*`` in front of or behind one stands for more of the word."""
-
-    keywords: Any
-    open_start: frozenset[str]
-    open_end: frozenset[str]
-    value: str
-    tier: str
-
-    @classmethod
-    def of(cls, words: tuple[str, ...], value: str, tier: str) -> StatementMatcher:
-        """Compile the keywords: one RE2 alternation, the longest first wherever two fit."""
-        stems = {fold(word).strip("*").casefold(): word for word in words}
-        options = re2.Options()
-        options.case_sensitive = False
-        options.longest_match = True
-        options.log_errors = False
-        pattern = "|".join(re2.escape(stem).replace(r"\ ", r"[ _\-]?") for stem in stems)
-        return cls(
-            re2.compile(pattern, options),
-            frozenset(_key(stem) for stem, word in stems.items() if word.startswith("*")),
-            frozenset(_key(stem) for stem, word in stems.items() if word.endswith("*")),
-            value,
-            tier,
-        )
-
-    def find(self, text: str) -> Iterator[Hit]:
-        """Every statement, each once, as the span of its value."""
-        for count, found in enumerate(self.keywords.finditer(text)):
-            if count >= _KEYWORDS:
-                raise TooMuch
-            start, end = self._bounds(text, *found.span(), _key(found.group()))
-            if start < 0:
-                continue
-            hit = self._after(text, end) or self._before(text, start)
-            if hit is not None:
-                yield hit
-
-    def _bounds(self, text: str, start: int, end: int, key: str) -> tuple[int, int]:
-        """The whole word that the stem stands in, or (-1, -1) when it may not be part of one."""
-        if key in self.open_end:
-            limit = min(len(text), end + 12)
-            while end < limit and (text[end].isalpha() or text[end] == "_"):
-                end += 1
-        if end < len(text) and text[end].isalnum() and not text[end - 1].isdigit():
-            limit = min(len(text), end + 3)
-            while end < limit and text[end].isdigit():
-                end += 1
-        free = key in self.open_start
-        if not free and start and text[start - 1].isalnum():
-            return -1, -1
-        if end < len(text) and text[end].isalnum():
-            return -1, -1
-        return start, end
-
-    def _hit(self, token: Token, *, certain: bool) -> Hit:
-        return Hit(token.start, token.end, "certain" if certain and self.tier == "certain" else "probable")
-
-    def _after(self, text: str, end: int) -> Hit | None:
-        """Read on from the keyword until a value, a word that forbids one, or the end of what may belong to it."""
-        link, skipped, lines = _NEAR, 0, 0
-        for token in tokens_after(text, end):
-            if token.kind == "line":
-                lines += 1
-                if lines > (3 if link >= _COPULA else 1):
-                    return None
-            elif token.kind == "link":
-                link = _COLON if token.text[0] not in "-–—" else max(link, _COPULA)
-            elif self._is_value(token, link, skipped):
-                return self._hit(token, certain=link >= _COPULA and shape.grade(token.text) >= shape.STRONG)
-            elif (word := token.text.casefold()) in lexicon.FORBIDDING:
-                return None
-            elif word in lexicon.COPULAS:
-                link = max(link, _COPULA)
-            else:
-                skipped += 1
-                link = _NOTHING if link == _NEAR else link
-                if skipped > _REACH or token.stop:
-                    return None
-        return None
-
-    def _is_value(self, token: Token, link: int, skipped: int) -> bool:
-        if token.kind == "quoted" and link >= _COPULA:
-            return _plain(token.text) and len(token.text) >= 3
-        if " " in token.text:
-            return False
-        grade = shape.grade(token.text, named=link == _COLON and not skipped)
-        if grade >= shape.STRONG:
-            return True
-        if link == _NOTHING or skipped > 2:
-            return False
-        if grade == shape.WORD:
-            return link == _COLON and not skipped and self.value == "password" and token.last and _plain(token.text)
-        if grade == shape.NUMBER:
-            return link >= _COPULA or self.value == "code"
-        return grade == shape.MIXED and link >= _COPULA
-
-    def _before(self, text: str, start: int) -> Hit | None:
-        """Read back from the keyword: "X is the password", "use X as password"."""
-        linked = False
-        for token in tokens_before(text, start)[:6]:
-            if token.kind == "line" or token.stop:
-                return None
-            if linked and shape.grade(token.text) >= shape.STRONG:
-                return self._hit(token, certain=False)
-            linked = linked or token.text.casefold() in lexicon.AS
-        return None
-
-
-def _plain(text: str) -> bool:
-    """No placeholder, and not what is said about a secret ("wrong", "expired")."""
-    return not shape.is_placeholder(text) and text.casefold() not in lexicon.STATES and "://" not in text
-
 
 _REACH = 7
 """Words between a keyword and a value that nothing links to it, at most."""
+_DATE = re.compile(r"(?:19|20)\d\d-\d\d-\d\d|\d\d-\d\d-\d\d(?:\d\d)?")
+_DIGITS = re.compile(r"\d{1,4}(?:[ -]\d{1,4}){0,7}")
 
 
-def _key(stem: str) -> str:
-    return stem.casefold().replace(" ", "").replace("_", "").replace("-", "")
+@dataclass(frozen=True, slots=True)
+class _Manner:
+    """What a kind of secret may look like, by its link."""
+
+    numbers: int = COPULA
+    """The weakest link that lets four digits or more be one."""
+    words: int = COLON
+    """The weakest link that lets a plain word at the end of a clause be one."""
+    spaced: bool = False
+    """Digits in groups are one."""
+    shortest: int = 4
+    named: int = COLON
+    """The weakest link that lets what looks like a product or a reference number be one."""
+    reach: int = _REACH
+
+
+@dataclass(slots=True)
+class _State:
+    """How far the reading of one statement has come."""
+
+    link: int = NEAR
+    skipped: int = 0
+    lines: int = 0
+    crossed: bool = False
+    """The keyword's sentence is over; only a new link counts."""
+    fresh_line: bool = False
+    forbidden: bool = False
+    """The statement speaks of rules for secrets."""
+
+
+def _after(manner: _Manner, text: str, end: int) -> Value | None:
+    """Read on from the keyword until a value, a word that forbids one, or the end of what may belong to it."""
+    state = _State()
+    for token in tokens_after(text, end):
+        if token.kind == "line":
+            state.lines += 1
+            state.fresh_line = True
+            if state.lines > (3 if state.link >= COPULA or not state.skipped else 1):
+                return None
+            continue
+        if token.kind in {"link", "comma"}:
+            _linked(state, token)
+            continue
+        if token.text and _is_value(manner, token, state, text):
+            return Value(token, state.link >= COPULA and shape.grade(token.text) >= shape.STRONG)
+        if not _passed(manner, state, token):
+            return None
+        state.fresh_line = False
+    return None
+
+
+def _linked(state: _State, token: Token) -> None:
+    if token.kind == "link" and token.text[0] not in "-–—/":
+        state.link, state.crossed = COLON, False
+    elif token.kind == "link":
+        state.link = max(state.link, COPULA)
+
+
+def _passed(manner: _Manner, state: _State, token: Token) -> bool:
+    """Take a word that is no value; false when nothing behind it can belong to the keyword."""
+    word = token.text.casefold()
+    if word in lexicon.NEGATING:
+        return False
+    state.forbidden = state.forbidden or word in lexicon.FORBIDDING
+    if word in lexicon.COPULAS:
+        state.link, state.crossed = max(state.link, COPULA), False
+        return True
+    state.skipped += 1
+    state.link = NOTHING if state.link == NEAR else state.link
+    if token.stop:
+        state.crossed, state.link = True, NOTHING
+    return state.skipped <= manner.reach
+
+
+def _is_value(manner: _Manner, token: Token, state: _State, text: str) -> bool:
+    if state.crossed:
+        return False
+    if state.forbidden:
+        return state.link == COLON and shape.grade(token.text) >= shape.STRONG
+    if token.kind == "quoted" and (state.link >= COPULA or not state.skipped) and state.skipped <= 1:
+        return plain(token.text)
+    if token.kind == "quoted" and state.link >= COPULA and state.skipped <= 4 and token.last:
+        return plain(token.text)
+    if " " in token.text:
+        return False
+    if manner.spaced and _spaced(token, state, text):
+        return True
+    if len(token.text) < manner.shortest:
+        return False
+    return _has_shape(manner, token, state, text)
+
+
+def _has_shape(manner: _Manner, token: Token, state: _State, text: str) -> bool:
+    alone = state.fresh_line and token.last and not state.skipped
+    link = max(state.link, COPULA) if alone else state.link
+    named = link >= manner.named and (manner.named < COLON or not state.skipped)
+    grade = shape.grade(token.text, named=named)
+    if grade >= shape.STRONG:
+        return grade == shape.SURE or state.skipped <= 5 or link >= COPULA
+    if grade == shape.NUMBER:
+        ends = token.last or token.stop or len(token.text) >= 6 or text[token.end : token.end + 1] == ","
+        return link >= manner.numbers and state.skipped <= 2 and (ends or manner.spaced)
+    if grade == shape.MIXED:
+        return link >= COPULA and state.skipped <= 2
+    return grade == shape.WORD and link >= manner.words and _ends_clause(token, state, text)
+
+
+def _ends_clause(token: Token, state: _State, text: str) -> bool:
+    """A plain word is a value only where it is all that is said, and not an aside in brackets."""
+    aside = _in_brackets(text, token)
+    return not state.skipped and not aside and (token.last or token.stop) and plain(token.text)
+
+
+def _in_brackets(text: str, token: Token) -> bool:
+    line = text.rfind("\n", 0, token.start) + 1
+    opened = max(text.rfind(mark, line, token.start) for mark in "([<")
+    closed = max(text.rfind(mark, line, token.start) for mark in ")]>")
+    return opened > closed
+
+
+def _spaced(token: Token, state: _State, text: str) -> bool:
+    """Digits in groups (``559 201``, ``5-5-1-9``), four to eight of them, and no date or telephone number."""
+    if state.skipped > (3 if state.link >= COPULA else 2) or not token.text[:1].isdigit():
+        return False
+    before = text[max(0, token.start - 2) : token.start].strip()
+    found = _DIGITS.match(text, token.start)
+    if found is None or before[-1:].isdigit() or before[-1:] in {"+", "/", ".", "#", "-"}:
+        return False
+    after = text[found.end() : found.end() + 2]
+    if after[:1].isalnum() or (after[:1] in {".", "/", ":", "-"} and after[1:].isalnum()):
+        return False
+    digits = sum(character.isdigit() for character in found.group())
+    return 4 <= digits <= 8 and _DATE.fullmatch(found.group()) is None
+
+
+def _before(manner: _Manner, text: str, start: int) -> Value | None:
+    """Read back from the keyword: "X is the password", "use X as password"."""
+    linked = False
+    for distance, token in enumerate(tokens_before(text, start)[:6]):
+        if token.kind == "line" or token.stop:
+            return None
+        if linked:
+            grade = shape.grade(token.text)
+            if grade >= shape.STRONG or (token.kind == "quoted" and plain(token.text)):
+                return Value(token, certain=False)
+            if manner.spaced and _spaced(token, _State(), text):
+                return Value(token, certain=False)
+            if token.text.casefold() not in lexicon.COPULAS:
+                return None
+        elif token.text.casefold() in lexicon.AS:
+            linked = True
+        elif distance > 3:
+            return None
+    return None
+
+
+def plain(text: str) -> bool:
+    """No placeholder, and not what is said about a secret ("wrong", "expired")."""
+    words = text.casefold().split()
+    return (
+        len(text) >= 3
+        and not shape.is_placeholder(text)
+        and not any(word in lexicon.STATES for word in words)
+        and len(words) <= 6
+        and "://" not in text
+        and "@" not in text[1:-1]
+    )
+
+
+def _read(manner: _Manner, text: str, start: int, end: int) -> Value | None:
+    return _after(manner, text, end) or _before(manner, text, start)
+
+
+def _sure(text: str, _start: int, end: int) -> Value | None:
+    """For words that mostly name no secret ("code"): only what is surely one, or a quoted strong one, right behind."""
+    words = [token for token in tokens_after(text, end) if token.kind in {"word", "quoted"}]
+    for token in words[:3]:
+        grade = shape.grade(token.text)
+        if grade == shape.SURE or (grade == shape.STRONG and (token.kind == "quoted" or not token.text.isalnum())):
+            return Value(token, certain=False)
+        if token.stop:
+            return None
+    return None
+
+
+def _sentence(text: str, _start: int, end: int) -> Value | None:
+    """Three words or more behind ``:``, to the end of the line, without the small words of a remark: a passphrase."""
+    link = NOTHING
+    words: list[Token] = []
+    for token in tokens_after(text, end):
+        if token.kind == "link":
+            link, words = COLON, []
+        elif token.kind == "quoted" and len(token.text.split()) >= 3:
+            return Value(token, certain=False)
+        elif token.kind == "line" and (words or link != COLON):
+            break
+        elif token.kind in {"word", "quoted"}:
+            words.append(token)
+    if link != COLON or not 3 <= len(words) <= 12 or text[words[0].start - 1] in "([<":
+        return None
+    said = any(token.text.casefold() in lexicon.REMARKS or not token.text.isalpha() for token in words)
+    return (
+        None
+        if said or any(token.text.casefold() in lexicon.STATES for token in words)
+        else Value(words[0], certain=False)
+    )
+
+
+READERS: dict[str, Reader] = {
+    "password": partial(_read, _Manner()),
+    "code": partial(_read, _Manner(numbers=NEAR, words=COLON + 1, spaced=True)),
+    "key": partial(_read, _Manner(words=COLON + 1, shortest=8, named=NEAR, reach=9)),
+    "sure": _sure,
+    "sentence": _sentence,
+    "answer": partial(_read, _Manner(words=NEAR, reach=9)),
+}
+"""Chosen secrets, short codes, generated keys, and answers to security questions (plain words)."""

@@ -16,7 +16,6 @@ from bridge.sensitivity import shape
 Validator = Callable[[str], bool]
 
 _STDNUM = {
-    "iban": "stdnum.iban",
     "luhn": "stdnum.luhn",
     "se_personnummer": "stdnum.se.personnummer",
     "no_fodselsnummer": "stdnum.no.fodselsnummer",
@@ -58,7 +57,7 @@ def _issued(digits: str) -> bool:
 def card(text: str) -> bool:
     """A payment card's number: an issued prefix, its length, the Luhn digit, and not one digit over and over."""
     digits = "".join(character for character in text if character.isdigit())
-    if len(digits) not in _CARD_LENGTHS.get(digits[:1], ()) or len(set(digits)) < 4:
+    if len(digits) not in _CARD_LENGTHS.get(digits[:1], ()) or len(set(digits)) < 2:
         return False
     return _issued(digits) and _stdnum("stdnum.luhn", digits)
 
@@ -114,18 +113,38 @@ def secret(text: str) -> bool:
     return shape.grade(text) >= shape.STRONG
 
 
+def generated(text: str) -> bool:
+    """Surely a password where nothing names it: three classes of characters, a sign among them, 8 to 24 long."""
+    return (
+        8 <= len(text) <= 24
+        and shape.grade(text) == shape.SURE
+        and "/" not in text
+        and not text.endswith((":", "="))
+        and any(not character.isalnum() for character in text[1:-1])
+        and any(character in "!#$%^&*+?~§_-" for character in text)
+    )
+
+
 def not_placeholder(text: str) -> bool:
     """Anything but ``<password>``, ``****``, ``$VARIABLE`` and the like."""
-    return not shape.is_placeholder(text)
+    return not shape.is_placeholder(shape.trim(text))
+
+
+def iban(text: str) -> bool:
+    """An IBAN, whose last groups may be words of the sentence that the pattern took along."""
+    groups = text.split()
+    return any(_stdnum("stdnum.iban", "".join(groups[:end])) for end in range(len(groups), max(0, len(groups) - 4), -1))
 
 
 VALIDATORS: dict[str, Validator] = {
     **{name: partial(_stdnum, module) for name, module in _STDNUM.items()},
     "card": card,
+    "iban": iban,
     "uk_nino": uk_nino,
     "fr_nir": fr_nir,
     "random": random_looking,
     "secret": secret,
+    "generated": generated,
     "not_placeholder": not_placeholder,
 }
 """What a rule may name as ``validator``."""
