@@ -21,9 +21,13 @@ def address_keys(settings: Settings) -> AddressKeys:
 
 
 def rules_text(settings: Settings) -> str | None:
-    """The operator's rule file, tried once so that a bad rule stops the start. Raises ``ConfigurationError``."""
+    """The operator's rule file. Rules are loaded once here, so that a bad one stops the start.
+
+    Raises ``ConfigurationError``.
+    """
     path = settings.sensitivity_rules
     if path is None:
+        sensitivity.load()
         return None
     try:
         text = Path(path).read_text("utf-8")

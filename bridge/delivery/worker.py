@@ -1,0 +1,77 @@
+"""Claims what is due and sends it: several lanes at once, one entry of a lane at a time."""
+
+from __future__ import annotations
+
+import asyncio
+
+from structlog.typing import FilteringBoundLogger
+
+from bridge.delivery.gate import Gate
+from bridge.delivery.sending import Sending
+from bridge.errors import SpoolError, StaleToken
+from bridge.spool.api import Claim, Spool
+
+LEASE_S = 900.0
+"""How long one entry may be in hand: its uploads, its request and what follows have deadlines far below."""
+IDLE_S = 5.0
+
+
+class Delivery:
+    """The dispatcher."""
+
+    def __init__(
+        self, spool: Spool, sending: Sending, gate: Gate, *, concurrency: int, log: FilteringBoundLogger
+    ) -> None:
+        """``concurrency`` is how many entries are in hand when all is well."""
+        self._spool = spool
+        self._sending = sending
+        self._gate = gate
+        self._log = log
+        self._concurrency = concurrency
+        self._busy = 0
+        self._freed = asyncio.Event()
+        self._stopping = False
+
+    async def run(self) -> None:
+        """Until ``stop``; ends after the entries in hand are settled. Raises ``SpoolError`` when the spool broke."""
+        async with asyncio.TaskGroup() as group:
+            while await self._may_go_on():
+                free = min(self._concurrency, self._gate.circuit.capacity()) - self._busy
+                if free <= 0:
+                    self._freed.clear()
+                    await self._freed.wait()
+                    continue
+                claims = await self._spool.claim_ready(free, LEASE_S)
+                for claim in claims:
+                    self._busy += 1
+                    group.create_task(self._one(claim))
+                if not claims:
+                    await self._spool.wait(IDLE_S)
+
+    async def _may_go_on(self) -> bool:
+        """Wait for the gate; False once it is time to stop."""
+        while not self._stopping and not self._gate.state().open:
+            try:
+                async with asyncio.timeout(0.5):
+                    await self._gate.passed()
+            except TimeoutError:
+                continue
+        return not self._stopping
+
+    def stop(self) -> None:
+        """Claim nothing more."""
+        self._stopping = True
+        self._freed.set()
+
+    async def _one(self, claim: Claim) -> None:
+        try:
+            await self._sending.send(claim)
+        except StaleToken:
+            self._log.warning("claim_lost", entry=claim.entry.id, stage="delivery")
+        except SpoolError as error:
+            if not error.temporary:
+                raise
+            self._log.warning("spool_busy", entry=claim.entry.id, stage="delivery")
+        finally:
+            self._busy -= 1
+            self._freed.set()
