@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from bridge.sandbox.store import Store
 from tests.sandbox.serving import ATTACHMENTS, CLOSED, EXAMPLE, MESSAGES, NUMBER, TICKETS, WRITE_ONLY, Served, serving
 
 MESSAGE_MEMBERS = {"id", "ticketId", "sentAt", "body", "sender", "senderName", "encrypted", "attachments"}
@@ -384,6 +385,20 @@ def test_many_at_once_are_all_stored_once(served: Served) -> None:
         assert own == [f"{number}-{index}" for index in range(20)]
     ids = [name for (name,) in served.rows("SELECT id FROM messages ORDER BY seq")]
     assert ids == sorted(ids)
+
+
+def test_a_mistake_of_the_sandbox_is_a_problem_without_details(
+    served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("secret detail")
+
+    monkeypatch.setattr(Store, "reply", fail)
+    answer = served.post("hej")
+    assert "secret" not in answer.text
+    document = answer.json()
+    assert (answer.status_code, document["status"], document["code"]) == (500, 500, "internal_error")
+    assert "ZeroDivisionError" in caplog.text
 
 
 def test_staff_answers_and_a_closed_ticket_stays_closed(served: Served) -> None:

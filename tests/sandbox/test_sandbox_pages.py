@@ -60,6 +60,8 @@ def checked(answer: httpx.Response) -> Page:
     assert "unsafe" not in policy
     assert "frame-ancestors 'none'" in policy
     assert answer.headers["x-content-type-options"] == "nosniff"
+    # With no-referrer, browsers send "Origin: null" with the page's own forms, which would then be refused.
+    assert answer.headers["referrer-policy"] == "same-origin"
     read = Page(answer)
     for tag, attributes in read.elements:
         assert tag in ELEMENTS_OF_OURS
