@@ -120,13 +120,13 @@ def test_the_connection_dies(served: Served, fault: str, stored: list[str], how:
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 409, 413, 422, 500, 502, 503, 504, 599])
-def test_status_as_a_problem(served: Served, status: int) -> None:
-    served.arm("status", status=status)
-    answer = served.post("hej")
+def test_status_as_a_problem(untouched: Served, status: int) -> None:
+    untouched.arm("status", status=status)
+    answer = untouched.post("hej")
     assert (answer.status_code, answer.json()["status"]) == (status, status)
     assert answer.headers["content-type"] == "application/problem+json"
     assert bool(answer.json().get("errors")) == (answer.json()["code"] == "invalid_request")
-    assert served.customer_words() == []
+    assert untouched.customer_words() == []
 
 
 def test_status_as_html_broken_json_or_nothing(served: Served) -> None:
@@ -150,9 +150,9 @@ def test_status_with_a_code_and_applied(served: Served) -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_a_redirect_says_where_to(served: Served, status: int) -> None:
-    served.arm("status", status=status)
-    answer = served.api.post(MESSAGES, json={"message": "x"}, follow_redirects=False)
+def test_a_redirect_says_where_to(untouched: Served, status: int) -> None:
+    untouched.arm("status", status=status)
+    answer = untouched.api.post(MESSAGES, json={"message": "x"}, follow_redirects=False)
     assert (answer.status_code, answer.headers["location"]) == (status, "/elsewhere")
 
 
@@ -336,11 +336,11 @@ def test_faults_are_listed_and_disarmed(served: Served) -> None:
         ({"fault": "not_http", "place": "never"}, "/place"),
     ],
 )
-def test_a_fault_that_cannot_be_armed_is_named(served: Served, members: dict[str, object], pointer: str) -> None:
-    answer = served.anonymous.post("/sandbox/faults", json=members)
+def test_a_fault_that_cannot_be_armed_is_named(untouched: Served, members: dict[str, object], pointer: str) -> None:
+    answer = untouched.anonymous.post("/sandbox/faults", json=members)
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
     assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
-    assert served.armed() == []
+    assert untouched.armed() == []
 
 
 @pytest.mark.parametrize(

@@ -86,21 +86,21 @@ def checked(answer: httpx.Response) -> Page:
         f"/tickets/{NUMBER}", "/faults", "/requests",
     ],
 )  # fmt: skip
-def test_every_page_is_locked_down_and_labelled(served: Served, path: str) -> None:
-    page(served, path)
+def test_every_page_is_locked_down_and_labelled(untouched: Served, path: str) -> None:
+    page(untouched, path)
 
 
 @pytest.mark.parametrize("path", ["/nope", "/tickets/1", "/files/tatt_x", "/assets/../schema.sql", "/assets/x.css",
                                   "/%3Cscript%3Ealert(1)%3C/script%3E"])  # fmt: skip
-def test_what_is_not_there_has_a_page_too(served: Served, path: str) -> None:
-    assert "404" in page(served, path, 404).shown
+def test_what_is_not_there_has_a_page_too(untouched: Served, path: str) -> None:
+    assert "404" in page(untouched, path, 404).shown
 
 
-def test_the_style_sheet_and_the_icon_come_from_here_alone(served: Served) -> None:
-    read = page(served, "/")
+def test_the_style_sheet_and_the_icon_come_from_here_alone(untouched: Served) -> None:
+    read = page(untouched, "/")
     for address in [*read.attributes("link", "href"), *read.attributes("img", "src")]:
         assert address is not None
-        answer = served.anonymous.get(address)
+        answer = untouched.anonymous.get(address)
         assert answer.status_code == 200
         assert "url(" not in answer.text
         assert "@import" not in answer.text
@@ -145,8 +145,8 @@ def test_an_encrypted_reply_is_marked_and_covered(served: Served) -> None:
     assert not any("korall" in text or "nyckel" in text for text in [*page(served, "/").shown, *read.shown])
 
 
-def test_customer_staff_and_automation_are_told_apart(served: Served) -> None:
-    read = page(served, f"/tickets/{CLOSED}")
+def test_customer_staff_and_automation_are_told_apart(untouched: Served) -> None:
+    read = page(untouched, f"/tickets/{CLOSED}")
     classes = [str(name).split()[1] for name in read.attributes("article", "class")]
     assert classes == ["customer", "automation", "staff", "customer", "automation"]
     assert [text for text in read.shown if text in ("Customer", "Support", "Automatic")].count("Support") == 1
@@ -198,11 +198,11 @@ def test_the_buttons_close_and_reopen(served: Served) -> None:
 @pytest.mark.parametrize(
     "headers", [{"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "same-site"}]
 )
-def test_another_web_site_cannot_use_the_forms(served: Served, path: str, headers: dict[str, str]) -> None:
+def test_another_web_site_cannot_use_the_forms(untouched: Served, path: str, headers: dict[str, str]) -> None:
     form = {"message": "x", "fault": "delay"}
-    assert served.anonymous.post(path, data=form, headers=headers).status_code == 403
-    assert served.rows("SELECT status FROM tickets WHERE id=?", EXAMPLE) == [("answered",)]
-    assert served.armed() == []
+    assert untouched.anonymous.post(path, data=form, headers=headers).status_code == 403
+    assert untouched.rows("SELECT status FROM tickets WHERE id=?", EXAMPLE) == [("answered",)]
+    assert untouched.armed() == []
 
 
 def test_forms_are_bounded(served: Served) -> None:
