@@ -58,6 +58,11 @@ class KeywordMatcher:
             tier,
         )
 
+    @property
+    def gate(self) -> str:
+        """None: keywords are common, so testing for them first gains nothing."""
+        return ""
+
     def find(self, text: str) -> Iterator[Hit]:
         """Every value, as the span of its text."""
         for count, found in enumerate(self.pattern.finditer(text)):

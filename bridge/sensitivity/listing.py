@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 from bridge.sensitivity import lexicon, shape
 from bridge.sensitivity.keywords import Reader, Value
@@ -17,7 +18,7 @@ _PHRASE = 11
 def codes(text: str, _start: int, end: int) -> Value | None:
     """Two codes or more in a list, or one long one."""
     found: list[Token] = []
-    for token in tokens_after(text, end)[:24]:
+    for token in islice(tokens_after(text, end), 24):
         word = token.text
         if _CODE.fullmatch(word) and any(c.isdigit() for c in word) and not _DATE.fullmatch(word):
             found.append(token)
@@ -47,7 +48,7 @@ def login(text: str, _start: int, end: int) -> Value | None:
     paired = False
     seen = 0
     lines = 0
-    for token in tokens_after(text, end)[:26]:
+    for token in islice(tokens_after(text, end), 26):
         if token.kind == "line":
             lines += 1
             paired = seen > 0
@@ -74,7 +75,8 @@ def _is_password(token: Token, *, paired: bool) -> bool:
 
 def chosen(text: str, _start: int, end: int) -> Value | None:
     """Within three words something that is hardly anything but a password."""
-    for token in [item for item in tokens_after(text, end) if item.kind in {"word", "quoted"}][:4]:
+    words = (token for token in tokens_after(text, end) if token.kind in {"word", "quoted"})
+    for token in islice(words, 4):
         grade = shape.grade(token.text)
         if grade == shape.SURE or (grade == shape.STRONG and not token.text.isalnum()):
             return Value(token, certain=False)

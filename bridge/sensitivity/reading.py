@@ -1,33 +1,28 @@
-"""Words around a keyword: a bounded window of text cut into words, links, quoted texts and line ends."""
+"""Words around a keyword: a bounded window of text, cut into words, links, quoted texts and line ends as it is read."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from bridge.sensitivity import shape
 
 _AFTER = 320
-_BEFORE = 120
-_LINK = re.compile(r":=>|:=|=>|->|=+|:+|→|⇒|⟶|➔|>+|\|+|[-–—/]+(?=\s)")
-_QUOTES = {
-    '"': '"',
-    "'": "'",
-    "`": "`",
-    "“": "”",
-    "”": "”",
-    "„": "“”",
-    "«": "»",
-    "»": "«",
-    "‘": "’",
-    "’": "’",
-    "‹": "›",
-}
-_QUOTED = 60
+_BEFORE = 90
+_CLOSING = "\"'`”’»)]}*_›“"
+_TOKEN = re.compile(
+    r"[^\S\n]*(?:(?P<line>\n)|(?P<comma>[,;])"
+    r"|(?P<link>:=>|:=|=>|->|=+|:+|[→⇒⟶➔]|[>|]+(?=\s|$)|[-–—/]+(?=\s))"
+    r"|(?P<quoted>\"[^\"\n]{1,60}\"|'[^'\n]{1,60}'(?!\w)|`[^`\n]{1,60}`|“[^”\n]{1,60}”|„[^“”\n]{1,60}[“”]|«[^»\n]{1,60}»"
+    r"|»[^«\n]{1,60}«|‘[^’\n]{1,60}’|‹[^›\n]{1,60}›|”[^”\n]{1,60}”)"
+    r"|(?P<word>\S+))"
+)
+_BEFORE_TOKEN = re.compile(r"\S+")
+_LINE_END = re.compile(r"[\s.,;:!?)\]}\"'`*_<>|”»’]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """One piece of a window; ``start`` and ``end`` are positions in the whole text, of ``text`` itself."""
 
     kind: str
@@ -37,96 +32,55 @@ class Token:
     end: int
     stop: bool = False
     """A sentence ends behind it."""
-    last: bool = False
-    """Nothing but white space and closing marks follows it in its line."""
 
 
-def tokens_after(text: str, position: int) -> list[Token]:
+def tokens_after(text: str, position: int) -> Iterator[Token]:
     """The tokens of the window that begins at ``position``, which is right behind a word."""
     window = text[position : position + _AFTER]
-    tokens: list[Token] = []
-    at = len(window) - len(window.lstrip("\"'`”’»)]}*_›“"))  # closing marks around the keyword itself
-    while at < len(window):
-        character = window[at]
-        if character == "\n":
-            tokens.append(Token("line", "", position + at, position + at + 1))
-            at += 1
-        elif character in ",;":
-            tokens.append(Token("comma", "", position + at, position + at + 1))
-            at += 1
-        elif character.isspace():
-            at += 1
-        elif (link := _LINK.match(window, at)) and not _inside_word(window, at, link.end()):
-            tokens.append(Token("link", link.group(), position + at, position + link.end()))
-            at = link.end()
+    at = len(window) - len(window.lstrip(_CLOSING))  # closing marks around the keyword itself
+    for found in _TOKEN.finditer(window, at):
+        kind = found.lastgroup or ""
+        start, end = found.span(kind)
+        if kind == "word":
+            yield from _word(found.group(kind), position + start)
+        elif kind == "quoted":
+            stop = window[end : end + 1] in {".", "!", "?"} or window[end - 2] in ".?"
+            yield Token(kind, found.group(kind)[1:-1], position + start + 1, position + end - 1, stop)
         else:
-            token = _quoted(window, at, position) or _word(window, at, position)
-            tokens.append(token)
-            at = max(at + 1, token.end - position)
-            while at < len(window) and window[at] in shape.AROUND:
-                if window[at] in ",;:":
-                    kind = "link" if window[at] == ":" else "comma"
-                    tokens.append(Token(kind, window[at], position + at, position + at + 1))
-                at += 1
-    return tokens
+            yield Token(kind, found.group(kind), position + start, position + end)
 
 
-def _inside_word(window: str, start: int, end: int) -> bool:
-    """``->`` and ``=`` link wherever they stand; a single sign in front of a word may begin a password."""
-    return window[start:end] in {"|", ">"} and end < len(window) and not window[end].isspace()
-
-
-def _quoted(window: str, at: int, position: int) -> Token | None:
-    closers = _QUOTES.get(window[at])
-    if closers is None:
-        return None
-    line_end = window.find("\n", at)
-    limit = min(len(window) if line_end < 0 else line_end, at + 1 + _QUOTED)
-    ends = [end for closer in closers if (end := window.find(closer, at + 1, limit)) > at + 1]
-    if not ends:
-        return None
-    end = min(ends)
-    inner = window[at + 1 : end]
-    return Token("quoted", inner, position + at + 1, position + end, _stops(window, end + 1), _last(window, end + 1))
-
-
-def _word(window: str, at: int, position: int) -> Token:
-    end = at
-    while end < len(window) and not window[end].isspace():
-        end += 1
-    raw = window[at:end]
+def _word(raw: str, start: int) -> Iterator[Token]:
+    """The word without what surrounds it, and the colon or comma that it ended with."""
     inner = shape.trim(raw)
-    start = at + raw.find(inner) if inner else at
-    stop = (raw.endswith((".", "!", "?", ".)", '."', ".'")) and end - at > len(inner)) or _stops(window, end)
-    return Token("word", inner, position + start, position + start + len(inner), stop, _last(window, end))
+    begin = raw.find(inner)
+    rest = raw[begin + len(inner) :]
+    if inner:
+        yield Token("word", inner, start + begin, start + begin + len(inner), rest.endswith((".", "!", "?", ".)")))
+    for mark in rest:
+        if mark in ",;:":
+            yield Token("link" if mark == ":" else "comma", mark, start + len(raw) - 1, start + len(raw))
 
 
-def _stops(window: str, end: int) -> bool:
-    return window[end : end + 1] in {".", "!", "?"}
-
-
-def _last(window: str, end: int) -> bool:
-    rest = window[end:].partition("\n")[0].strip().strip(".,;:!?)]}\"'`*_<>|”»’")
-    return not rest
+def ends_line(text: str, position: int) -> bool:
+    """Nothing but white space and closing marks stands between ``position`` and the end of its line."""
+    line_end = text.find("\n", position, position + _AFTER)
+    rest = text[position : line_end if line_end >= 0 else position + _AFTER]
+    return _LINE_END.fullmatch(rest) is not None
 
 
 def tokens_before(text: str, position: int) -> list[Token]:
-    """The words in front of ``position``, nearest first, within its line and the line before."""
-    begin = max(0, position - _BEFORE)
-    window = text[begin:position]
+    """The last words of the line in front of ``position``, nearest first."""
+    begin = max(text.rfind("\n", 0, position) + 1, position - _BEFORE)
     tokens: list[Token] = []
-    for found in re.finditer(r"\n|\S+", window):
+    for found in _BEFORE_TOKEN.finditer(text, begin, position):
         raw = found.group()
-        if raw == "\n":
-            tokens.append(Token("line", "", begin + found.start(), begin + found.end()))
-            continue
         inner = shape.trim(raw)
-        if not inner:
-            continue
-        start = begin + found.start() + raw.find(inner)
-        is_quoted = raw[0] in _QUOTES and raw.rstrip(".,;:")[-1:] in "\"'`”“’«»›"
-        stop = raw.endswith((".", "?", "!")) and not inner.endswith(raw[-1])
-        tokens.append(Token("quoted" if is_quoted else "word", inner, start, start + len(inner), stop))
-    if begin and tokens:
+        if inner:
+            start = found.start() + raw.find(inner)
+            quoted = raw[0] in "\"'`“„«»‘‹" and raw.rstrip(".,;:")[-1:] in "\"'`”“«»’›"
+            stop = raw.endswith((".", "?", "!")) and not inner.endswith(raw[-1])
+            tokens.append(Token("quoted" if quoted else "word", inner, start, start + len(inner), stop))
+    if begin and text[begin - 1] != "\n" and tokens:
         tokens = tokens[1:]  # the first one may be cut in two
     return tokens[::-1]

@@ -109,15 +109,15 @@ def _places(content: Content) -> Iterator[_Place]:
     yield _Place("subject", "subject", content.subject)
     yield _Place("body", "body", content.posted, numbered=True)
     yield _Place("body", "cut", content.elided, posted=False, numbered=True)
-    other = _not_in(content.other_text, (content.posted, content.elided))
+    other = content.other_text and _not_in(content.other_text, (content.posted, content.elided))
     yield _Place("body", "other text", other, posted=False, numbered=True)
     for attachment in content.attachments:
         where = f'attachment "{attachment.name}"'
         yield _Place("attachment_name", where, attachment.name)
         if attachment.text:
             yield _Place("attachment", where, attachment.text)
-    for name, value in content.headers:
-        yield _Place("header", "header", f"{name}: {value}")
+    headers = "\n".join(f"{name}: {value}" for name, value in content.headers)
+    yield _Place("header", "header", headers.replace("\r", " "))
     for protection in content.protection:
         yield _Place("protection", "mail", protection)
 
@@ -135,7 +135,7 @@ def _in_place(rules: Rules, place: _Place, options: Options) -> Iterator[Finding
     if len(place.text) > _TEXT:
         yield Finding(COULD_NOT_SCAN, "certain", place.name, place.posted)
     text = fold(place.text[:_TEXT])
-    for rule in rules.of(place.scope):
+    for rule in rules.candidates(place.scope, text):
         try:
             hits = _wanted(rule, text, options.tier)
         except Exception:  # noqa: BLE001 - a rule that breaks must not let the mail pass as clean
@@ -175,7 +175,7 @@ def spans(text: str, rules: Rules, *, scope: str = "body", tier: str = "probable
     """Where the rules match ``text``, by line; a match over several lines gives one span for each."""
     folded = fold(text[:_TEXT])
     found: list[Span] = []
-    for rule in rules.of(scope):
+    for rule in rules.candidates(scope, folded):
         for hit in _wanted(rule, folded, tier):
             found.extend(_by_line(folded, rule.id, hit))
     return tuple(sorted(found, key=lambda span: (span.line, span.start)))

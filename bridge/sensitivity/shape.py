@@ -84,25 +84,27 @@ def grade(word: str, *, named: bool = False) -> int:
     ``named`` says that the word stands where a secret is named (``password: …``): what looks like a product or a
     reference number is then taken for one.
     """
-    if not 3 <= len(word) <= 256 or is_placeholder(word):
+    if not 3 <= len(word) <= 256:
         return NONE
     if word.isdigit():
         return NUMBER if 4 <= len(word) <= 12 else NONE
-    if _FIGURE.fullmatch(word) or _ADDRESS.fullmatch(word):
+    if word.isalpha():
+        return _letters(word)
+    if is_placeholder(word) or _FIGURE.fullmatch(word) or _ADDRESS.fullmatch(word):
         return NONE
     if not named and (_PRODUCT.fullmatch(word) or _REFERENCE.fullmatch(word)):
         return NONE
-    if word.isalpha():
-        return _letters(word)
     return _mixture(word)
 
 
 def _letters(word: str) -> int:
     """Letters alone: a word, unless capitals stand where no language and no brand puts them."""
+    if word[1:].islower() or len(word) < 8:
+        return WORD if len(word) >= 4 else NONE
     turns = sum(a.islower() and b.isupper() for a, b in pairwise(word))
-    if len(word) >= 8 and (turns >= 3 or (word.isupper() and len(word) >= 16)):
+    if not is_placeholder(word) and (turns >= 3 or (word.isupper() and len(word) >= 16)):
         return STRONG
-    return WORD if len(word) >= 4 else NONE
+    return WORD
 
 
 def _mixture(word: str) -> int:
@@ -119,7 +121,7 @@ def _mixture(word: str) -> int:
             return MIXED
         return SURE if (sign and len(word) >= 7) or (lower and upper and len(word) >= 8) else STRONG
     if sign and not digit and not _inner_sign(word):
-        return grade(word.rstrip("!?~^*+=|"))
+        return WORD if sum(c.isalpha() for c in word) >= 4 else NONE
     if sign:
         return STRONG if len(word) >= 7 else MIXED
     return WORD if other and len(word) >= 4 else NONE

@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 
 from bridge.sensitivity import lexicon, shape
 from bridge.sensitivity.keywords import Reader, Value
-from bridge.sensitivity.reading import Token, tokens_after, tokens_before
+from bridge.sensitivity.reading import Token, ends_line, tokens_after, tokens_before
 
 NOTHING, NEAR, COPULA, COLON = range(4)
 """How a value is linked to its keyword: stands somewhere behind it, right behind it, "is", and ``:`` or ``=``."""
@@ -105,7 +106,7 @@ def _is_value(manner: _Manner, token: Token, state: _State, text: str) -> bool:
         return state.link == COLON and shape.grade(token.text) >= shape.STRONG
     if token.kind == "quoted" and (state.link >= COPULA or not state.skipped) and state.skipped <= 1:
         return plain(token.text)
-    if token.kind == "quoted" and state.link >= COPULA and state.skipped <= 4 and token.last:
+    if token.kind == "quoted" and state.link >= COPULA and state.skipped <= 4 and ends_line(text, token.end):
         return plain(token.text)
     if " " in token.text:
         return False
@@ -117,14 +118,16 @@ def _is_value(manner: _Manner, token: Token, state: _State, text: str) -> bool:
 
 
 def _has_shape(manner: _Manner, token: Token, state: _State, text: str) -> bool:
-    alone = state.fresh_line and token.last and not state.skipped
+    alone = state.fresh_line and not state.skipped and ends_line(text, token.end)
     link = max(state.link, COPULA) if alone else state.link
     named = link >= manner.named and (manner.named < COLON or not state.skipped)
     grade = shape.grade(token.text, named=named)
     if grade >= shape.STRONG:
         return grade == shape.SURE or state.skipped <= 5 or link >= COPULA
     if grade == shape.NUMBER:
-        ends = token.last or token.stop or len(token.text) >= 6 or text[token.end : token.end + 1] == ","
+        ends = (
+            ends_line(text, token.end) or token.stop or len(token.text) >= 6 or text[token.end : token.end + 1] == ","
+        )
         return link >= manner.numbers and state.skipped <= 2 and (ends or manner.spaced)
     if grade == shape.MIXED:
         return link >= COPULA and state.skipped <= 2
@@ -134,7 +137,7 @@ def _has_shape(manner: _Manner, token: Token, state: _State, text: str) -> bool:
 def _ends_clause(token: Token, state: _State, text: str) -> bool:
     """A plain word is a value only where it is all that is said, and not an aside in brackets."""
     aside = _in_brackets(text, token)
-    return not state.skipped and not aside and (token.last or token.stop) and plain(token.text)
+    return not state.skipped and not aside and (ends_line(text, token.end) or token.stop) and plain(token.text)
 
 
 def _in_brackets(text: str, token: Token) -> bool:
@@ -161,9 +164,12 @@ def _spaced(token: Token, state: _State, text: str) -> bool:
 
 def _before(manner: _Manner, text: str, start: int) -> Value | None:
     """Read back from the keyword: "X is the password", "use X as password"."""
+    near = text[max(0, start - 40) : start].casefold().split()
+    if not any(word in lexicon.AS for word in near[-4:]):
+        return None
     linked = False
     for distance, token in enumerate(tokens_before(text, start)[:6]):
-        if token.kind == "line" or token.stop:
+        if token.stop:
             return None
         if linked:
             grade = shape.grade(token.text)
@@ -199,8 +205,8 @@ def _read(manner: _Manner, text: str, start: int, end: int) -> Value | None:
 
 def _sure(text: str, _start: int, end: int) -> Value | None:
     """For words that mostly name no secret ("code"): only what is surely one, or a quoted strong one, right behind."""
-    words = [token for token in tokens_after(text, end) if token.kind in {"word", "quoted"}]
-    for token in words[:3]:
+    words = (token for token in tokens_after(text, end) if token.kind in {"word", "quoted"})
+    for token in islice(words, 3):
         grade = shape.grade(token.text)
         if grade == shape.SURE or (grade == shape.STRONG and (token.kind == "quoted" or not token.text.isalnum())):
             return Value(token, certain=False)

@@ -125,6 +125,14 @@ def generated(text: str) -> bool:
     )
 
 
+def restricted_label(text: str) -> bool:
+    """A Purview label that is switched on and whose name does not say that everybody may read it."""
+    lowered = text.lower()
+    return "_enabled=true" in lowered and not any(
+        f"_name={name}" in lowered for name in ("public", "general", "non-business", "unrestricted")
+    )
+
+
 def not_placeholder(text: str) -> bool:
     """Anything but ``<password>``, ``****``, ``$VARIABLE`` and the like."""
     return not shape.is_placeholder(shape.trim(text))
@@ -145,6 +153,7 @@ VALIDATORS: dict[str, Validator] = {
     "random": random_looking,
     "secret": secret,
     "generated": generated,
+    "restricted_label": restricted_label,
     "not_placeholder": not_placeholder,
 }
 """What a rule may name as ``validator``."""
