@@ -67,10 +67,7 @@ class _Search:
         for at in range(len(bare)):
             if not bare[at]:
                 continue
-            if depth[at]:
-                if depth[at] == 1 and bare[at][-1] != ">" and ":" in bare[at] and self._quoted_headers(at):
-                    break
-            elif self._look(at):
+            if self._quoted(at) if depth[at] else self._look(at):
                 break
         return self.found
 
@@ -146,17 +143,20 @@ class _Search:
             return self._rest(at, "separator", "a separator line", 0.95)
         return after >= 0 and not self.lines.depth[after] and kind == "bare original" and self._header_block(after, at)
 
-    def _quoted_headers(self, at: int) -> bool:
-        """Only the header block is quoted, and what follows is not (Orange, La Poste, SFR)."""
-        if at < self.passed or (at and self.lines.depth[at - 1]):
+    def _quoted(self, at: int) -> bool:
+        """Look at a quoted line: some clients quote only what introduces the history, and not the history."""
+        depth, bare = self.lines.depth, self.lines.bare
+        if bare[at].endswith(">>>") and depth[at] == 3:  # GroupWise: ">>> Ann <ann@example.com> 1/2/2024 10:00 >>>"
+            evidence = attribution.weigh(bare[at][: attribution.MAX_LENGTH])
+            return (evidence.date or evidence.address) and self._rest(at, "attribution", "an attribution line", 0.9)
+        start = at - 1 if at and depth[at - 1] else at
+        if depth[at] != 1 or ":" not in bare[at] or at < self.passed or (start and depth[start - 1]):
             return False
-        block = headers.find(self.lines, at)
+        block = headers.find(self.lines, at)  # Orange, La Poste and SFR quote the header block
         if block is None or not block.found or len(block.kinds) < 3:
             return False
         after = self.lines.next_words(block.last)
-        return (
-            after >= 0 and not self.lines.depth[after] and self._rest(at, "header", "a block of message headers", 0.8)
-        )
+        return after >= 0 and not depth[after] and self._rest(start, "header", "a block of message headers", 0.8)
 
     def _header_block(self, at: int, start: int) -> bool:
         if at < self.passed:
