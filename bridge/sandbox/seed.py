@@ -74,7 +74,7 @@ TICKETS: tuple[SeedTicket, ...] = (
     SeedTicket(
         id="tkt_01hx7m2n4p6q8r0s1t3v5w7x9y",
         number="149902",
-        subject="VPS unreachable after a kernel upgrade",
+        subject="VPS svarar inte efter kernel-uppgradering",
         body="Hi,\n\nafter last night's kernel upgrade vps-3318 no longer answers on SSH or HTTPS. "
         "The console shows a black screen after GRUB. Nothing else was changed.\n\nTomasz Wieczorek",
         requester="Tomasz Wieczorek",
