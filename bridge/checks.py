@@ -11,6 +11,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from bridge import composition
+from bridge.delivery import TicketApi
 from bridge.errors import ApiError, BridgeError, Problem, SpoolError
 from bridge.settings import Settings
 
@@ -137,3 +138,43 @@ async def _api(settings: Settings, ticket: str) -> list[Result]:
         return results
     finally:
         await api.close()
+
+
+async def _readable(settings: Settings, api: TicketApi) -> Result:
+    what = f"API {settings.api_url}"
+    try:
+        await api.list_tickets()
+    except Problem as error:
+        if error.status == 403 and error.code != "account_inactive":
+            return Result(
+                False,
+                what,
+                "the key has no read:support: mail of unknown outcome will be held, and numbers cannot be resolved",
+            )
+        return Result(False, what, f"{error} {error.request_id}".strip())
+    except ApiError as error:
+        return Result(False, what, str(error))
+    return Result(True, what, "answers; the key works and has read:support")
+
+
+async def _writable(api: TicketApi) -> Result:
+    """A reply on a ticket that nobody has: 404 needs the scope, and changes nothing."""
+    what = "key, write:support"
+    try:
+        await api.post_message(NOBODY, "check", encrypted=False)
+    except Problem as error:
+        if error.status == 404 and error.is_problem:
+            return Result(True, what, "there")
+        return Result(False, what, str(error))
+    except ApiError as error:
+        return Result(False, what, str(error))
+    return Result(False, what, f"the API took a message for {NOBODY}, which cannot exist")
+
+
+async def _reaches(api: TicketApi, ticket: str) -> Result:
+    what = f"ticket {ticket}"
+    try:
+        answer = await api.get_ticket(ticket)
+    except ApiError as error:
+        return Result(False, what, str(error))
+    return Result(True, what, f"reached: {answer.body.get('id')}, status {answer.body.get('status')}")

@@ -6,10 +6,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bridge import pipeline, sensitivity
+from bridge.delivery import SendingConfig, TicketApi
 from bridge.errors import ConfigurationError
+from bridge.intake import IntakeConfig, TlsFiles
 from bridge.model import Envelope, Hints
-from bridge.reference import AddressKeys
+from bridge.reference import AddressKeys, AddressMatch, parse_address
 from bridge.settings import Settings
+from bridge.spool import open_spool as open_at
+from bridge.spool import path_of
+from bridge.spool.api import Spool
+
+OWNER = "bridge"
+"""Who claims: one bridge serves a spool on SQLite, and keeps its name over restarts."""
 
 
 def address_keys(settings: Settings) -> AddressKeys:
@@ -79,3 +87,76 @@ def addresser(settings: Settings) -> Callable[[Envelope], pipeline.Addressed]:
         )
 
     return addressed
+
+
+async def open_spool(
+    settings: Settings, *, exclusive: bool = True, on_fatal: Callable[[], None] = lambda: None
+) -> Spool:
+    """The spool, for serving or (not ``exclusive``) for a command beside it. Raises ``SpoolBroken``."""
+    return await open_at(
+        settings.spool_url,
+        owner=OWNER if exclusive else "command",
+        high_water_bytes=settings.spool_high_water_bytes,
+        min_free_bytes=settings.spool_min_free_bytes,
+        create=exclusive,
+        exclusive=exclusive,
+        on_fatal=on_fatal,
+    )
+
+
+def spool_path(settings: Settings) -> Path:
+    """The spool's file."""
+    return path_of(settings.spool_url)
+
+
+def api_key(settings: Settings) -> Callable[[], str]:
+    """Gives the key; a key in a file is read anew when the file has changed, so that a rotated key is used at once."""
+    value = settings.api_key.get_secret_value()
+    return lambda: value
+
+
+def ticket_api(settings: Settings) -> TicketApi:
+    """The API's client. Raises ``ConfigurationError`` when the CA file cannot be used."""
+    try:
+        return TicketApi(
+            settings.api_url,
+            api_key(settings),
+            timeout_s=settings.api_timeout_seconds,
+            ca_file=str(settings.api_ca_file) if settings.api_ca_file else None,
+            concurrency=settings.api_concurrency,
+        )
+    except OSError as error:
+        raise ConfigurationError(f"BRIDGE_API_CA_FILE: {settings.api_ca_file}: {error.strerror or 'no PEM'}") from None
+
+
+def sending(settings: Settings) -> SendingConfig:
+    """What delivery is told."""
+    return SendingConfig(
+        closed_tickets=settings.closed_tickets, attachments=settings.attachments, department=settings.department
+    )
+
+
+def intake(settings: Settings) -> IntakeConfig:
+    """What the intake is told."""
+    domains, mailboxes = frozenset(settings.mail_domains), frozenset(settings.mailboxes)
+    keys = address_keys(settings)
+
+    def match(recipient: str) -> AddressMatch:
+        return parse_address(
+            recipient, domains=domains, mailboxes=mailboxes, keys=keys, signed=settings.signed_addresses
+        )
+
+    tls = None
+    if settings.tls_cert_file and settings.tls_key_file:
+        tls = TlsFiles(settings.tls_cert_file, settings.tls_key_file)
+    return IntakeConfig(
+        hostname=settings.effective_hostname,
+        match=match,
+        domains=domains,
+        relay_networks=settings.relay_networks,
+        max_message_bytes=settings.max_message_bytes,
+        max_recipients=settings.max_recipients,
+        bare_newlines=settings.bare_newlines,
+        tls=tls,
+        tls_required=settings.tls_required,
+    )

@@ -7,6 +7,7 @@ bridge says of itself.
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import signal
 import smtplib
@@ -21,10 +22,10 @@ from typing import Any
 
 import httpx
 import structlog
-from pydantic import SecretStr
 from rich.console import Console
 from structlog.typing import FilteringBoundLogger
 
+from bridge.environment import load
 from bridge.ops.render import lines, summary
 from bridge.sandbox.server import SandboxServer
 from bridge.service import Service
@@ -153,20 +154,23 @@ def _bind(port: int) -> str:
 
 
 def _settings(api_url: str, key: str, directory: Path) -> Settings:
-    return Settings(
-        listen=(_bind(8025),),
-        hostname="bridge.example.com",
-        mail_domains=("example.com",),
-        api_url=api_url,
-        api_key=SecretStr(key),
-        spool_url=f"sqlite:///{directory}/spool.db",
-        spool_min_free_bytes=0,
+    settings, _ = load(
+        {
+            "BRIDGE_LISTEN": _bind(8025),
+            "BRIDGE_HOSTNAME": "bridge.example.com",
+            "BRIDGE_MAIL_DOMAINS": "example.com",
+            "BRIDGE_API_URL": api_url,
+            "BRIDGE_API_KEY": key,
+            "BRIDGE_SPOOL_URL": f"sqlite:///{directory}/spool.db",
+            "BRIDGE_SPOOL_MIN_FREE_BYTES": "0",
+        }
     )
+    return settings
 
 
 def _silent() -> FilteringBoundLogger:
     log: FilteringBoundLogger = structlog.wrap_logger(
-        structlog.PrintLogger(sys.stderr), wrapper_class=structlog.make_filtering_bound_logger(100)
+        structlog.PrintLogger(sys.stderr), wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL)
     )
     return log
 

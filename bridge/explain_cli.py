@@ -68,9 +68,6 @@ def _print(console: Console, one: Explained, *, reveal: bool) -> None:
         return
     for line in summary(one.decision):
         console.print(line)
-    if reveal:
-        for shown in revealed(one.decision):
-            console.print(shown)
     for line in lines(one.decision):
         console.print(line)
     sent = request(one.decision)

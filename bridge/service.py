@@ -12,23 +12,20 @@ import asyncio
 import os
 import random
 import signal
-import ssl
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any
 
 import uvloop
 from structlog.typing import FilteringBoundLogger
 
 from bridge import __version__, composition, sdnotify
-from bridge.delivery import Delivery, Gate, Resolver, TicketApi
-from bridge.delivery.reading import Reading, ReadingConfig
-from bridge.errors import BridgeError, ConfigurationError
-from bridge.intake import Intake
+from bridge.delivery import Delivery, Gate, Reading, ReadingConfig, Resolver, Sending
+from bridge.errors import BridgeError, ConfigurationError, SpoolBroken
+from bridge.intake import Intake, Listen, activated, parse_listen
 from bridge.isolation import Isolation
 from bridge.ops import logs
 from bridge.settings import Settings
-from bridge.spool.api import Spool
+from bridge.spool.api import NewMail, Spool
 
 EXIT_BROKEN = 74
 HELD_DAYS = 90
@@ -51,40 +48,168 @@ async def _serve(settings: Settings, log: FilteringBoundLogger) -> int:
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, service.reload)
     await service.start()
-    stopped = asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait({stopped, service.failed}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        stopped.cancel()
+    sdnotify.notify("READY=1")
+    service.on_failure(stop.set)
+    await stop.wait()
     sdnotify.notify("STOPPING=1")
     if service.failed.done():
-        log.critical("broken", error=type(service.failed.exception()).__name__, what=_say(service.failed.exception()))
-        await service.abandon()
-        return EXIT_BROKEN
+        error = service.failed.exception()
+        log.critical("broken", error=type(error).__name__, what=str(error) if isinstance(error, BridgeError) else "")
+        # Nothing that is still open can be promised any more: no drain, no clean close (design §5).
+        os._exit(EXIT_BROKEN)
     await service.stop()
     return 0
 
 
-def _say(error: BaseException | None) -> str:
-    return str(error) if isinstance(error, BridgeError) else ""
+class _Reception:
+    """The spool, as intake sees it."""
+
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+
+    async def accept(self, mail: NewMail) -> tuple[str, ...]:
+        return await self._spool.accept(mail)
+
+    def accepting(self) -> bool:
+        return self._spool.usage().accepting
 
 
 class Service:
     """All parts of one bridge, started and stopped together."""
+
+    spool: Spool
+    failed: asyncio.Future[None]
+    """Done, with an exception, once a part broke so that the bridge cannot go on."""
 
     def __init__(self, settings: Settings, log: FilteringBoundLogger) -> None:
         """Nothing runs before ``start``."""
         self._settings = settings
         self._log = log
         self._tasks: list[asyncio.Task[None]] = []
-        self.spool: Spool
-        self.failed: asyncio.Future[None]
-        """Done with an exception once a part broke in a way that it cannot go on."""
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
-        """Where it listens, with the ports that were chosen."""
+        """Where it listens, with the ports that were taken."""
         return self._intake.addresses
 
     async def start(self) -> None:
         """Open the spool, take over what an earlier process left, then listen. Raises ``BridgeError``."""
+        settings, log = self._settings, self._log
+        loop = asyncio.get_running_loop()
+        self.failed = loop.create_future()
+        policy = composition.policy(settings)
+        listen = [parse_listen(text) for text in settings.listen]
+        self.spool = await composition.open_spool(settings, on_fatal=self._broken_in_thread(loop))
+        taken_over = await self.spool.recover()
+        chance = random.Random()  # noqa: S311 - spreads retries, guards nothing
+        self._api = composition.ticket_api(settings)
+        self._gate = Gate(
+            self._api, self.spool, limit=settings.api_concurrency, clock=time.time, log=log, chance=chance
+        )
+        sending = Sending(
+            self.spool, self._api, self._gate, composition.sending(settings), clock=time.time, chance=chance, log=log
+        )
+        self._delivery = Delivery(self.spool, sending, self._gate, concurrency=settings.api_concurrency, log=log)
+        self._reading = Reading(
+            self.spool,
+            Isolation(),
+            Resolver(self._api, self._gate, self.spool),
+            ReadingConfig(policy, shadow=settings.mode == "shadow"),
+            composition.addresser(settings),
+            clock=time.time,
+            log=log,
+        )
+        self._intake = Intake(composition.intake(settings), _Reception(self.spool), log)
+        await self._intake.start([*listen, *_activated()])
+        self._run(self._reading.run())
+        self._run(self._delivery.run())
+        self._housekeeping = asyncio.create_task(self._keep_house())
+        self._say(taken_over)
+
+    def _say(self, taken_over: int) -> None:
+        for host, port in self.addresses:
+            self._log.info("listening", host=host, port=port)
+        if self._settings.effective_number_policy == "accept":
+            self._log.warning(
+                "number_policy",
+                risk="whoever guesses a ticket's number can answer it; BRIDGE_AUTHSERV_ID closes this",
+            )
+        self._log.info("started", version=__version__, mode=self._settings.mode, taken_over=taken_over)
+
+    def _run(self, part: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(part)
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            error = task.exception()
+            while isinstance(error, BaseExceptionGroup):
+                error = error.exceptions[0]
+            self._log.critical("part_failed", exc_info=error)
+            self._broken(error)
+
+    def on_failure(self, call: Callable[[], None]) -> None:
+        """Call once when a part has broken."""
+        self.failed.add_done_callback(lambda _: call())
+
+    def _broken_in_thread(self, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
+        def broken() -> None:
+            loop.call_soon_threadsafe(self._broken)
+
+        return broken
+
+    def _broken(self, error: BaseException | None = None) -> None:
+        if not self.failed.done():
+            self.failed.set_exception(error or SpoolBroken("the spool's file can no longer be trusted"))
+
+    async def _keep_house(self) -> None:
+        """Retention every hour, the watchdog while the loop and the writer live."""
+        every_s = min(sdnotify.watchdog_s() or _HOUR_S, _HOUR_S)
+        erased_at = 0.0
+        while True:
+            if time.time() - erased_at >= _HOUR_S:
+                erased_at = time.time()
+                erased = await self.spool.erase(
+                    ended_before=erased_at - self._settings.retention_days * _DAY_S,
+                    held_before=erased_at - HELD_DAYS * _DAY_S,
+                )
+                if erased:
+                    self._log.info("erased", entries=erased)
+            await self.spool.put_meta("alive", str(time.time()))
+            sdnotify.notify("WATCHDOG=1")
+            await asyncio.sleep(every_s)
+
+    def reload(self) -> None:
+        """Read the TLS certificate anew (SIGHUP); the old one stays when the new one is bad."""
+        try:
+            self._intake.reload_tls()
+        except ConfigurationError as error:
+            self._log.error("reload_failed", what=str(error))
+        else:
+            self._log.info("reloaded")
+
+    async def stop(self) -> None:
+        """Listeners first, then what is in flight within the grace period, then the spool."""
+        deadline = time.monotonic() + self._settings.grace_seconds
+        self._housekeeping.cancel()
+        self._reading.stop()
+        self._delivery.stop()
+        await self._intake.drain(self._settings.grace_seconds)
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=max(0.0, deadline - time.monotonic()))
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        await self._gate.close()
+        await self._api.close()
+        await self.spool.close()
+        self._log.info("stopped")
+
+
+def _activated() -> tuple[Listen, ...]:
+    """Sockets that systemd opened for this process (sd_listen_fds(3))."""
+    count = os.environ.get("LISTEN_FDS", "")
+    if os.environ.get("LISTEN_PID") != str(os.getpid()) or not count.isdigit():
+        return ()
+    return activated(int(count), os.environ.get("LISTEN_FDNAMES", ""))

@@ -100,7 +100,7 @@ class Sending:
         if self._config.attachments == "upload":
             claim, error = await self._upload(claim, decision)
             if error is not None:
-                await self._failed(claim, decision, None, error)
+                await self._failed(claim, None, error)
                 return
             text = self._text(claim, decision)
         attempt = await self._intend(claim, Kind.POST, fingerprint(text, encrypted=decision.encrypted))
@@ -108,7 +108,7 @@ class Sending:
             answer = await self._api.post_message(ticket, text, encrypted=decision.encrypted)
         except ApiError as error:
             self._checkpoint("answered")
-            await self._failed(claim, decision, attempt, error)
+            await self._failed(claim, attempt, error)
             return
         self._checkpoint("answered")
         self._gate.answered(answer)
@@ -127,7 +127,7 @@ class Sending:
             answer = await self._api.create(self._config.department, subject, text, decision.cc)
         except ApiError as error:
             self._checkpoint("answered")
-            await self._failed(claim, decision, attempt, error)
+            await self._failed(claim, attempt, error)
             return
         self._checkpoint("answered")
         self._gate.answered(answer)
@@ -202,7 +202,7 @@ class Sending:
         self._checkpoint("settled")
         self._say(claim, "delivered", request_id=answer.request_id, message=made)
 
-    async def _failed(self, claim: Claim, decision: Decision, attempt: Attempt | None, error: ApiError) -> None:
+    async def _failed(self, claim: Claim, attempt: Attempt | None, error: ApiError) -> None:
         """What an unsuccessful request leads to: the outcome table."""
         outcome = self._gate.failed(error, claim.entry.lane)
         result = _result(error, outcome)

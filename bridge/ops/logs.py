@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
+from pathlib import PurePath
 from typing import Any
 
 import structlog
@@ -21,7 +22,7 @@ def _places(_logger: Any, _method: str, event: EventDict) -> EventDict:
     if isinstance(error, BaseException):
         frames = traceback.extract_tb(error.__traceback__)
         event["error"] = type(error).__name__
-        event["places"] = [f"{frame.name}:{frame.lineno}" for frame in frames[-8:]]
+        event["places"] = [f"{PurePath(frame.filename).name}:{frame.lineno}" for frame in frames[-8:]]
     return event
 
 
@@ -31,8 +32,9 @@ class _Quiet(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Keep logger, level and error class; drop the text, which is not ours to vouch for."""
         log = structlog.get_logger()
-        error = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
-        log.log(record.levelno, "library", logger=record.name, line=f"{record.module}:{record.lineno}", error=error)
+        error = record.exc_info[1] if record.exc_info else None
+        where = f"{record.module}:{record.lineno}"
+        log.log(record.levelno, "library", logger=record.name, line=where, **({"exc_info": error} if error else {}))
 
 
 def configure(form: str) -> FilteringBoundLogger:
