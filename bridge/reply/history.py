@@ -88,7 +88,9 @@ class _Search:
         return self._attribution(at, words, mark)
 
     def _rest(self, at: int, kind: str, reason: str, confidence: float) -> bool:
-        """History from ``at``, with a line of dashes in front of it."""
+        """History from ``at``, with labels (Yandex writes them above its attribution) and dashes in front of it."""
+        while at and not self.lines.depth[at - 1] and headers.label(self.lines.bare[at - 1])[0] in ("to", "subject"):
+            at -= 1
         before = at - 1
         while before >= 0 and at - before <= 2 and self.lines.blank(before) and not self.lines.depth[before]:
             before -= 1
