@@ -109,9 +109,9 @@ class _Search:
             folded = " ".join(words.split()).casefold()
             if any(marker in folded for marker in self.markers):
                 return True
-        if words[0] in _DASHES or words[-1] in _DASHES:
+        if 8 <= len(words) < 300 and (words[0] in _DASHES or words[-1] in _DASHES):
             folded = words.casefold()
-            return len(words) < 300 and any(phrase in folded for phrase in vocabulary().above)
+            return any(phrase in folded for phrase in vocabulary().above)
         return False
 
     def _with_attribution(self, at: int) -> int:
