@@ -101,3 +101,19 @@ REMARKS = _words(
     """
 )
 """Words of a remark that stands where a passphrase could stand."""
+
+OTHER_CODES = _words(
+    """
+    error exit status return response http post postal zip area country product promo discount coupon source bar qr
+    swift sort dress color colour colur reason error-code order item article sku invoice customer tracking flight
+    fel fel- felkod feil feilkode fejl virhe virhekoodi fehler foutcode fout d'erreur erreur error errore błędu błąd
+    public öffentlicher öffentliche publique pública pubblica publiczny publik offentlig julkinen openbare primary
+    foreign host site registry unique index cache sort short-cut
+    rabatt kampanj kampanje rabat alennus gutschein kortings promo promotionnel descuento sconto rabatowy
+    postnummer riktnummer land pays país paese kraju
+    """
+)
+"""Words in front of "code" that make it none of ours."""
+
+NAMING = _words("lautet lauten heißt heisst lyder heter hedder luidt brzmi kuuluu := named called")
+"""Links that a value follows, never a remark about one."""

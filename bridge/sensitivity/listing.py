@@ -22,7 +22,7 @@ def codes(text: str, _start: int, end: int) -> Value | None:
         word = token.text
         if _CODE.fullmatch(word) and any(c.isdigit() for c in word) and not _DATE.fullmatch(word):
             found.append(token)
-            if len(found) >= 2 or len(word) >= 18:
+            if len(found) >= 2 or word.count("-") >= 2:
                 return Value(found[0], certain=True)
     return None
 
@@ -45,7 +45,7 @@ def phrase(text: str, _start: int, end: int) -> Value | None:
 
 def login(text: str, _start: int, end: int) -> Value | None:
     """Something behind a user name that looks like its password: ``admin / …``, ``root:…``, or on the next line."""
-    paired = False
+    paired = mail = False
     seen = 0
     lines = 0
     for token in islice(tokens_after(text, end), 26):
@@ -57,8 +57,9 @@ def login(text: str, _start: int, end: int) -> Value | None:
         elif token.kind in {"link", "comma"} or token.text.casefold() in lexicon.AND:
             paired = True
         else:
-            if _is_password(token, paired=paired):
+            if _is_password(token, paired=paired) or _slashed(token) or (paired and mail and _strong(token)):
                 return Value(token, certain=False)
+            mail = "@" in token.text
             seen += 1
             paired = False
             if token.text.casefold() in lexicon.FORBIDDING:
@@ -71,6 +72,21 @@ def _is_password(token: Token, *, paired: bool) -> bool:
     if grade < shape.STRONG or _USER.fullmatch(token.text):
         return False
     return paired or (grade == shape.SURE and any(c in "!#$%&*+?=^~§" for c in token.text))
+
+
+def _strong(token: Token) -> bool:
+    return shape.grade(token.text) >= shape.STRONG
+
+
+def _slashed(token: Token) -> bool:
+    """``admin/letmein99``, which looks like a path."""
+    user, _, secret = token.text.partition("/")
+    return user.casefold() in _USERS and shape.grade(secret) >= shape.STRONG
+
+
+_USERS = frozenset(
+    {"admin", "administrator", "root", "user", "test", "webmaster", "demo", "guest", "sysadmin", "operator"}
+)
 
 
 def chosen(text: str, _start: int, end: int) -> Value | None:

@@ -18,17 +18,19 @@ _PLACEHOLDER = re.compile(
     r".*(?:redacted|removed|masked|hidden|placeholder|example|your[_-]?\w*|changeme|change-me|change_me|insert|dummy).*|"
     r"(?:dein|ihr|votre|ton|tu|su|din|ditt|sinun|jouw|uw|mio|tuo|twoje)[_-]\w+|"
     r"(?:my|the)?[_-]?(?:password|passwd|secret|token|key|apikey|api[_-]key|lösenord|passwort|wachtwoord|"
-    r"contraseña|hasło|motdepasse|salasana|passord|adgangskode)\d{0,3}|"
+    r"contraseña|hasło|motdepasse|salasana|passord|adgangskode)|"
     r"(?:abc|xyz|foo|bar|test|todo|tbd|null|none|nil|n/a|undefined|true|false|void|empty|string)",
     re.IGNORECASE,
 )
 _ADDRESS = re.compile(
     r"(?:[a-z][a-z0-9+.-]*://|www\.)\S*|\S+@[\w-]+(?:\.[\w-]+)+|"  # URL, mail address
     r"(?:[\w-]+\.)+[a-z]{2,24}(?::\d+)?(?:/\S*)?|"  # host name, file name
-    r"[\w-]{1,63}\.(?:service|local|lan|php|conf|log|txt|html?|js|css|json|ya?ml|xml|zip|gz|sql|pdf|png|jpe?g|env|key|pem)|"
+    r"[\w.+-]+@localhost\S*|(?:process|os|self|this|config|settings|env|system|import|module)\.[\w.()\[\]]+|"
+    r"[\w-]{1,63}\.(?:service|local|lan|php|"
+    r"conf|log|txt|html?|js|css|json|ya?ml|xml|zip|gz|sql|pdf|png|jpe?g|env|key|pem)|"
     r"\d{1,3}(?:\.\d{1,3}){3}(?:[:/]\d+)?|(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}(?:/\d+)?|"  # IP addresses
     r"(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}|"  # MAC
-    r"~?[\w.-]*(?:/[\w.@~#-]*){1,20}|[A-Z]:\\.*|[\w.+-]+@|\?\w+=.*|[\w.-]+=[\"'].*|![a-z-]+|"  # paths, queries, markup
+    r"~?[\w.-]*(?:/[\w.@~#-]*){1,20}|[A-Z]:\\.*|[\w.+-]+@|\?\w+=.*|[\w.-]+=[\"'].*|![a-z-]+|[\w.]*\(.*|"  # paths, queries, markup
     r"\{?[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\}?",  # UUID
     re.IGNORECASE,
 )
@@ -59,8 +61,10 @@ _REFERENCE = re.compile(
     r"[A-Z]{2}\d{9}[A-Z]{2}|1Z[0-9A-Z]{16}|"  # postal and parcel tracking
     r"[A-Z]{2}\d{2}(?:[A-Z0-9]{4}){2,7}[A-Z0-9]{0,3}|"  # IBAN
     r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+){1,8}|"  # CONSTANT_NAMES
+    r"[A-Z]{2,4}(?:-[A-Z0-9]{2,10})+|"  # model numbers
     r"CVE-\d{4}-\d+|tkt_\w+|req_\w+|[0-9a-f]{7,12}|[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{96}|[0-9a-f]{128}"
 )
+_IDENTIFIER = re.compile(r"(?:[A-Z]{1,3}|[a-z]+)(?:_[a-z]+)+_?\d*")
 _SIGNS = frozenset("!@#$%^&*+=?~|§€£¤")
 _TRIM_LEFT = "\"'`´‘’“”„«»‹›‚([{<*_"
 _TRIM_RIGHT = "\"'`´‘’“”„«»‹›‚)]}>*_,;:.?…"
@@ -117,13 +121,15 @@ def _mixture(word: str) -> int:
     if not letters and not (sign and digit):
         return NONE
     if digit and letters:
-        if len(word) < 6:
+        if len(word) < 6 or _IDENTIFIER.fullmatch(word):
             return MIXED
         return SURE if (sign and len(word) >= 7) or (lower and upper and len(word) >= 8) else STRONG
     if sign and not digit and not _inner_sign(word):
         return WORD if sum(c.isalpha() for c in word) >= 4 else NONE
     if sign:
         return STRONG if len(word) >= 7 else MIXED
+    if lower and upper and len(word) >= 8 and sum(c.isupper() for c in word) >= 2:
+        return MIXED
     return WORD if other and len(word) >= 4 else NONE
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 
 from bridge.sensitivity import lexicon, shape
 from bridge.sensitivity.keywords import Reader, Value
@@ -22,7 +21,7 @@ NOTHING, NEAR, COPULA, COLON = range(4)
 _REACH = 7
 """Words between a keyword and a value that nothing links to it, at most."""
 _DATE = re.compile(r"(?:19|20)\d\d-\d\d-\d\d|\d\d-\d\d-\d\d(?:\d\d)?")
-_DIGITS = re.compile(r"\d{1,4}(?:[ -]\d{1,4}){0,7}")
+_DIGITS = re.compile(r"\d{1,8}(?:[ -]\d{1,4}){0,7}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +38,8 @@ class _Manner:
     named: int = COLON
     """The weakest link that lets what looks like a product or a reference number be one."""
     reach: int = _REACH
+    unlinked: int = 6
+    """The shortest value that nothing links to its keyword."""
 
 
 @dataclass(slots=True)
@@ -51,6 +52,10 @@ class _State:
     crossed: bool = False
     """The keyword's sentence is over; only a new link counts."""
     fresh_line: bool = False
+    naming: bool = False
+    """The link is one that only a value follows."""
+    aside: bool = False
+    """A comma stands right in front."""
     forbidden: bool = False
     """The statement speaks of rules for secrets."""
 
@@ -77,6 +82,7 @@ def _after(manner: _Manner, text: str, end: int) -> Value | None:
 
 
 def _linked(state: _State, token: Token) -> None:
+    state.aside = token.kind == "comma"
     if token.kind == "link" and token.text[0] not in "-–—/":
         state.link, state.crossed = COLON, False
     elif token.kind == "link":
@@ -91,8 +97,10 @@ def _passed(manner: _Manner, state: _State, token: Token) -> bool:
     state.forbidden = state.forbidden or word in lexicon.FORBIDDING
     if word in lexicon.COPULAS:
         state.link, state.crossed = max(state.link, COPULA), False
+        state.naming = state.naming or word in lexicon.NAMING
         return True
     state.skipped += 1
+    state.aside = False
     state.link = NOTHING if state.link == NEAR else state.link
     if token.stop:
         state.crossed, state.link = True, NOTHING
@@ -110,7 +118,7 @@ def _is_value(manner: _Manner, token: Token, state: _State, text: str) -> bool:
         return plain(token.text)
     if " " in token.text:
         return False
-    if manner.spaced and _spaced(token, state, text):
+    if manner.spaced and (state.aside or state.link > NOTHING or state.skipped <= 2) and _spaced(token, state, text):
         return True
     if len(token.text) < manner.shortest:
         return False
@@ -123,7 +131,8 @@ def _has_shape(manner: _Manner, token: Token, state: _State, text: str) -> bool:
     named = link >= manner.named and (manner.named < COLON or not state.skipped)
     grade = shape.grade(token.text, named=named)
     if grade >= shape.STRONG:
-        return grade == shape.SURE or state.skipped <= 5 or link >= COPULA
+        near = state.skipped <= 5 or grade == shape.SURE
+        return link >= COPULA or (near and (link == NEAR or len(token.text) >= manner.unlinked))
     if grade == shape.NUMBER:
         ends = (
             ends_line(text, token.end) or token.stop or len(token.text) >= 6 or text[token.end : token.end + 1] == ","
@@ -131,7 +140,10 @@ def _has_shape(manner: _Manner, token: Token, state: _State, text: str) -> bool:
         return link >= manner.numbers and state.skipped <= 2 and (ends or manner.spaced)
     if grade == shape.MIXED:
         return link >= COPULA and state.skipped <= 2
-    return grade == shape.WORD and link >= manner.words and _ends_clause(token, state, text)
+    if grade != shape.WORD or not _ends_clause(token, state, text):
+        return False
+    named = link == COPULA and manner.words == COLON and (state.naming or token.text.istitle())
+    return link >= manner.words or named
 
 
 def _ends_clause(token: Token, state: _State, text: str) -> bool:
@@ -149,7 +161,7 @@ def _in_brackets(text: str, token: Token) -> bool:
 
 def _spaced(token: Token, state: _State, text: str) -> bool:
     """Digits in groups (``559 201``, ``5-5-1-9``), four to eight of them, and no date or telephone number."""
-    if state.skipped > (3 if state.link >= COPULA else 2) or not token.text[:1].isdigit():
+    if state.skipped > 3 or not token.text[:1].isdigit():
         return False
     before = text[max(0, token.start - 2) : token.start].strip()
     found = _DIGITS.match(text, token.start)
@@ -159,13 +171,16 @@ def _spaced(token: Token, state: _State, text: str) -> bool:
     if after[:1].isalnum() or (after[:1] in {".", "/", ":", "-"} and after[1:].isalnum()):
         return False
     digits = sum(character.isdigit() for character in found.group())
-    return 4 <= digits <= 8 and _DATE.fullmatch(found.group()) is None
+    groups = len(found.group().replace("-", " ").split())
+    if digits > 8 or digits < 4 or (digits > 6 and groups > 2 and found.group()[1:2].isdigit()):
+        return False  # eight digits in three or four groups are a telephone number
+    return _DATE.fullmatch(found.group()) is None
 
 
 def _before(manner: _Manner, text: str, start: int) -> Value | None:
     """Read back from the keyword: "X is the password", "use X as password"."""
     near = text[max(0, start - 40) : start].casefold().split()
-    if not any(word in lexicon.AS for word in near[-4:]):
+    if not any(word in lexicon.AS or word[0] == "(" for word in near[-5:]):
         return None
     linked = False
     for distance, token in enumerate(tokens_before(text, start)[:6]):
@@ -179,7 +194,7 @@ def _before(manner: _Manner, text: str, start: int) -> Value | None:
                 return Value(token, certain=False)
             if token.text.casefold() not in lexicon.COPULAS:
                 return None
-        elif token.text.casefold() in lexicon.AS:
+        elif token.text.casefold() in lexicon.AS or text[token.start - 1] == "(":
             linked = True
         elif distance > 3:
             return None
@@ -203,32 +218,53 @@ def _read(manner: _Manner, text: str, start: int, end: int) -> Value | None:
     return _after(manner, text, end) or _before(manner, text, start)
 
 
-def _sure(text: str, _start: int, end: int) -> Value | None:
-    """For words that mostly name no secret ("code"): only what is surely one, or a quoted strong one, right behind."""
-    words = (token for token in tokens_after(text, end) if token.kind in {"word", "quoted"})
-    for token in islice(words, 3):
+def _sure(text: str, start: int, end: int) -> Value | None:
+    """For words that mostly name no secret ("code"): what is surely one, or digits that it is said to be."""
+    link, words = NEAR, 0
+    if _other_kind(text, start):
+        return None
+    for token in tokens_after(text, end):
+        if token.kind in {"line", "comma"}:
+            continue
+        word = token.text.casefold()
+        if token.kind == "link" or word in lexicon.COPULAS:
+            link = COPULA
+            continue
         grade = shape.grade(token.text)
-        if grade == shape.SURE or (grade == shape.STRONG and (token.kind == "quoted" or not token.text.isalnum())):
+        telling = token.kind == "quoted" or not (token.text.isalnum() or token.text.isupper())
+        if grade == shape.SURE or (grade == shape.STRONG and telling):
             return Value(token, certain=False)
-        if token.stop:
+        if link == COPULA and not words and _spaced(token, _State(link=link), text):
+            return Value(token, certain=False)
+        words += 1
+        if token.stop or words > 2:
             return None
     return None
 
 
-def _sentence(text: str, _start: int, end: int) -> Value | None:
-    """Three words or more behind ``:``, to the end of the line, without the small words of a remark: a passphrase."""
+def _other_kind(text: str, start: int) -> bool:
+    """The word in front says that it is a code or key of another kind: an error's, a product's, a public one."""
+    return (
+        text[max(0, start - 30) : start].casefold().rstrip(" -").rpartition(" ")[2].lstrip("\n(") in lexicon.OTHER_CODES
+    )
+
+
+def _sentence(least: int, shortest: int, text: str, _start: int, end: int) -> Value | None:
+    """``least`` words or more behind ``:``, to the end of the line, and not the small words of a remark."""
     link = NOTHING
     words: list[Token] = []
     for token in tokens_after(text, end):
         if token.kind == "link":
             link, words = COLON, []
-        elif token.kind == "quoted" and len(token.text.split()) >= 3:
+        elif token.kind == "quoted" and len(token.text.split()) >= least:
             return Value(token, certain=False)
         elif token.kind == "line" and (words or link != COLON):
             break
         elif token.kind in {"word", "quoted"}:
             words.append(token)
-    if link != COLON or not 3 <= len(words) <= 12 or text[words[0].start - 1] in "([<":
+    if link != COLON or not least <= len(words) <= 12 or text[words[0].start - 1] in "([<":
+        return None
+    if any(token.stop for token in words[:-1]) or any(len(token.text) < shortest for token in words):
         return None
     said = any(token.text.casefold() in lexicon.REMARKS or not token.text.isalpha() for token in words)
     return (
@@ -241,9 +277,10 @@ def _sentence(text: str, _start: int, end: int) -> Value | None:
 READERS: dict[str, Reader] = {
     "password": partial(_read, _Manner()),
     "code": partial(_read, _Manner(numbers=NEAR, words=COLON + 1, spaced=True)),
-    "key": partial(_read, _Manner(words=COLON + 1, shortest=8, named=NEAR, reach=9)),
+    "key": partial(_read, _Manner(words=COLON + 1, shortest=8, named=NEAR, reach=9, unlinked=12)),
     "sure": _sure,
-    "sentence": _sentence,
+    "sentence": partial(_sentence, 3, 1),
+    "words": partial(_sentence, 4, 4),
     "answer": partial(_read, _Manner(words=NEAR, reach=9)),
 }
 """Chosen secrets, short codes, generated keys, and answers to security questions (plain words)."""

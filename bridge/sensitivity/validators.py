@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 
-from bridge.sensitivity import shape
+from bridge.sensitivity import lexicon, shape
 
 Validator = Callable[[str], bool]
 
@@ -121,8 +121,21 @@ def generated(text: str) -> bool:
         and "/" not in text
         and not text.endswith((":", "="))
         and any(not character.isalnum() for character in text[1:-1])
-        and any(character in "!#$%^&*+?~§_-" for character in text)
+        and any(character in "!#$^&*?~§_-@" for character in text)
     )
+
+
+def mnemonic(text: str) -> bool:
+    """Twelve words or more, all different but for one, none of them one that sentences are made of."""
+    words = [word for word in text.lower().replace(",", " ").split() if word.isalpha()]
+    small = lexicon.FUNCTION_WORDS | lexicon.COPULAS | lexicon.AND | lexicon.REMARKS | lexicon.STATES
+    return len(words) >= 12 and len(set(words)) >= len(words) - 1 and not small & set(words)
+
+
+def personal_number(text: str) -> bool:
+    """Eight to fifteen digits, not all alike: what is named as a national identity number need not be typed right."""
+    digits = [character for character in text if character.isdigit()]
+    return 8 <= len(digits) <= 15 and len(set(digits)) > 2
 
 
 def restricted_label(text: str) -> bool:
@@ -153,6 +166,8 @@ VALIDATORS: dict[str, Validator] = {
     "random": random_looking,
     "secret": secret,
     "generated": generated,
+    "mnemonic": mnemonic,
+    "personal_number": personal_number,
     "restricted_label": restricted_label,
     "not_placeholder": not_placeholder,
 }
