@@ -134,7 +134,10 @@ class Api:
         return found
 
     def new(self, ticket: str = TICKET) -> list[dict[str, Any]]:
-        return self.messages(ticket)[self.before.get(ticket, 0) :]
+        try:
+            return self.messages(ticket)[self.before.get(ticket, 0) :]
+        except httpx.TransportError:
+            return []
 
     def bodies(self, ticket: str = TICKET) -> list[str]:
         return [message["body"] for message in self.new(ticket)]

@@ -95,9 +95,10 @@ def test_redirect_and_discard(bridge: Bridge, api: Api) -> None:
 
 
 def test_api_down_then_back(bridge: Bridge, api: Api) -> None:
-    api.fault(fault="status", status=503, form="problem", count=2, on="messages")
+    api.fault(fault="refuse", seconds=2)
     bridge.send(message("Väntar på API:t").as_bytes())
-    assert eventually(api.bodies, 50) == ["Väntar på API:t"]
+    assert eventually(lambda: [entry for entry in bridge.queue() if entry["reason"] == "retry"])
+    assert eventually(api.bodies, 30) == ["Väntar på API:t"]
 
 
 def test_wrong_key_waits_and_says_so(make_bridge: Callable[..., Bridge], api: Api) -> None:
