@@ -44,13 +44,15 @@ async def open_spool(
     """
 
     def make() -> Spool:
+        cipher = Cipher(keys)
         database = Database(
             path_of(url),
+            cipher=cipher,
             high_water_bytes=high_water_bytes,
             min_free_bytes=min_free_bytes,
             create=create,
             exclusive=exclusive,
         )
-        return SqliteSpool(database, owner=owner, cipher=Cipher(keys), clock=clock, on_fatal=on_fatal)
+        return SqliteSpool(database, owner=owner, cipher=cipher, clock=clock, on_fatal=on_fatal)
 
     return await asyncio.to_thread(make)

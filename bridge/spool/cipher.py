@@ -51,14 +51,26 @@ class Cipher:
     def __init__(self, keys: tuple[SpoolKey, ...] = ()) -> None:
         """Without keys, new values stay plain."""
         self._open = {key.id.encode("ascii"): AESGCM(key.secret) for key in keys}
-        self._first = keys[0].id.encode("ascii") if keys else b""
+        self.names = tuple(key.id for key in keys)
+
+    @staticmethod
+    def prefix(name: str) -> bytes:
+        """What every value sealed with this key begins with."""
+        return _SEALED + name.encode("ascii")
+
+    @property
+    def mark(self) -> bytes:
+        """What every new value begins with."""
+        return self.prefix(self.names[0]) if self.names else _PLAIN
 
     def seal(self, value: bytes) -> bytes:
         """``value``, sealed when there is a key."""
-        if not self._first:
-            return _PLAIN + value
-        nonce = os.urandom(_NONCE)
-        return _SEALED + self._first + nonce + self._open[self._first].encrypt(nonce, value, self._first)
+        return self.seal_with(self.names[0], value) if self.names else _PLAIN + value
+
+    def seal_with(self, name: str, value: bytes) -> bytes:
+        """``value``, sealed with the key of this name."""
+        nonce, key = os.urandom(_NONCE), name.encode("ascii")
+        return self.prefix(name) + nonce + self._open[key].encrypt(nonce, value, key)
 
     def unseal(self, value: bytes) -> bytes:
         """The value as it was. Raises ``SpoolBroken`` when its key is missing or it was changed."""

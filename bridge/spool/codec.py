@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import secrets
 from dataclasses import asdict, replace
+from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
+from bridge.errors import SpoolBroken
 from bridge.model import Decision, Envelope
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -16,39 +18,65 @@ _DECISION = TypeAdapter(Decision)
 _ENVELOPE = TypeAdapter(Envelope)
 
 
+def clean(text: str) -> str:
+    """``text`` with lone surrogates (bytes that were no text) made ``?``: neither UTF-8 nor SQLite can hold them."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _dump(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
+
+
 def dump_decision(decision: Decision) -> bytes:
     """JSON without the attachments' texts, which were needed for scanning only."""
     lean = replace(decision, attachments=tuple(replace(item, text=None) for item in decision.attachments))
-    return json.dumps(asdict(lean), separators=(",", ":")).encode("ascii")
+    return _dump(_DECISION.dump_python(lean))
 
 
 def load_decision(data: bytes) -> Decision:
-    """The decision that ``dump_decision`` wrote."""
-    return _DECISION.validate_python(json.loads(data), strict=False)
+    """The decision that ``dump_decision`` wrote. Raises ``SpoolBroken`` for anything else."""
+    try:
+        return _DECISION.validate_json(data)
+    except ValidationError:
+        raise SpoolBroken("a decision in the spool cannot be read: verify the spool") from None
 
 
 def without_words(data: bytes) -> bytes:
     """The decision of an erased entry: what it was is kept, what the customer said is not."""
     decision = load_decision(data)
-    return dump_decision(replace(decision, message="", reply=None, subject=""))
+    return dump_decision(
+        replace(
+            decision,
+            message="",
+            reply=None,
+            subject="",
+            attachments=tuple(replace(item, name="", content_id="") for item in decision.attachments),
+            findings=tuple(replace(item, where=item.where.partition(" ")[0]) for item in decision.findings),
+        )
+    )
 
 
 def dump_envelope(envelope: Envelope) -> str:
     """JSON."""
-    return json.dumps(asdict(envelope), separators=(",", ":"))
+    return _dump(asdict(envelope)).decode("utf-8")
 
 
 def load_envelope(text: str) -> Envelope:
-    """The envelope that ``dump_envelope`` wrote."""
-    return _ENVELOPE.validate_python(json.loads(text))
+    """The envelope that ``dump_envelope`` wrote. Raises ``SpoolBroken`` for anything else."""
+    try:
+        return _ENVELOPE.validate_json(text)
+    except ValidationError:
+        raise SpoolBroken("an envelope in the spool cannot be read: verify the spool") from None
 
 
 class Ids:
     """Entry ids: ULIDs in lower case that strictly increase."""
 
-    def __init__(self) -> None:
-        """Start with nothing made."""
+    def __init__(self, after: str = "") -> None:
+        """``after`` is the newest id there is: every new one is greater, whatever the clock does."""
         self._last = 0
+        for character in after:
+            self._last = (self._last << 5) | _ALPHABET.index(character)
 
     def new(self, now: float) -> str:
         """An id for an entry accepted at ``now``."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from bridge.errors import StaleToken
+from bridge.errors import SpoolBroken, StaleToken, WrongState
 from bridge.reasons import Reason
-from bridge.spool import codec, rows
-from bridge.spool.api import Claim, State
+from bridge.spool import rows
+from bridge.spool.api import Attempt, Claim, State
 from bridge.spool.cipher import Cipher
 
+FREE = "owner = '', lease_until = 0"
 _CLAIM_READY = (
     rows.ENTRY
     + """WHERE e.head = 1 AND e.next_at <= :now AND e.lease_until <= :now
@@ -52,52 +53,76 @@ def claim_received(db: sqlite3.Connection, owner: str, limit: int, now: float, l
 def claim_ready(
     db: sqlite3.Connection, cipher: Cipher, owner: str, limit: int, now: float, lease_s: float
 ) -> Sequence[Claim]:
-    """Claim heads that are due; a ``sending`` one's lease has run out, so that its worker is taken for dead."""
-    claims = []
+    """Claim heads that are due; one that still has an owner, or an open request, was lost by its worker."""
+    claims: list[Claim] = []
     for row in db.execute(_CLAIM_READY, {"now": now, "limit": limit}).fetchall():
-        if row["state"] == State.SENDING:
-            orphaned(db, row["seq"])
-            row = db.execute(rows.ENTRY + "WHERE e.seq = ?", (row["seq"],)).fetchone()  # noqa: PLW2901 - the same entry, as it is now
-        claims.append(_claim(db, row, owner, now + lease_s, cipher))
+        if row["owner"] or row["state"] == State.SENDING:
+            give_back(db, row["seq"], row["state"])
+            elect(db, row["lane"], now)
+            row = db.execute(rows.ENTRY + "WHERE e.seq = ? AND e.head = 1", (row["seq"],)).fetchone()  # noqa: PLW2901 - the same entry, as it is now
+        if row is not None:
+            claims += _claim_or_hold(db, row, owner, cipher, now, lease_s)
     return claims
 
 
-def orphaned(db: sqlite3.Connection, seq: int) -> None:
-    """Move an entry whose worker died while ``sending``: an open intent may have been applied."""
-    open_ = db.execute(
-        "SELECT 1 FROM attempts WHERE entry = ? AND settled_at IS NULL AND kind IN ('post', 'create')", (seq,)
-    ).fetchone()
-    state, reason = (State.UNKNOWN, Reason.RETRY) if open_ else (State.READY, Reason.WAITING)
-    db.execute("UPDATE entries SET state = ?, reason = ? WHERE seq = ?", (state, reason, seq))
+def _claim_or_hold(
+    db: sqlite3.Connection, row: sqlite3.Row, owner: str, cipher: Cipher, now: float, lease_s: float
+) -> Sequence[Claim]:
+    """One claim; none, and the entry held, when its decision cannot be read: it must not stop the others."""
+    try:
+        return [_claim(db, row, owner, now + lease_s, cipher)]
+    except SpoolBroken as error:
+        db.execute(
+            f"UPDATE entries SET state = 'held', reason = ?, head = 0, updated_at = ?, {FREE} WHERE seq = ?",
+            (Reason.UNREADABLE, now, row["seq"]),
+        )
+        db.execute(
+            "INSERT INTO audit VALUES (?, ?, ?, ?, ?)", (row["seq"], now, "bridge", Reason.UNREADABLE, str(error))
+        )
+        elect(db, row["lane"], now)
+        return []
+
+
+def give_back(db: sqlite3.Connection, seq: int, state: str) -> None:
+    """Free an entry whose worker died; while ``sending``, an open intent may have been applied."""
+    if state == State.SENDING:
+        open_ = db.execute(
+            "SELECT 1 FROM attempts WHERE entry = ? AND settled_at IS NULL AND kind IN ('post', 'create')", (seq,)
+        ).fetchone()
+        new, reason = (State.UNKNOWN, Reason.RETRY) if open_ else (State.READY, Reason.WAITING)
+        db.execute("UPDATE entries SET state = ?, reason = ? WHERE seq = ?", (new, reason, seq))
+    db.execute(f"UPDATE entries SET token = token + 1, {FREE} WHERE seq = ?", (seq,))
 
 
 def _claim(
     db: sqlite3.Connection, row: sqlite3.Row, owner: str, lease_until: float, cipher: Cipher | None = None
 ) -> Claim:
+    decision, attempts = None, tuple[Attempt, ...]()
+    if cipher is not None:
+        decision, attempts = rows.decision(row, cipher), rows.attempts(db, row["seq"])
     token = row["token"] + 1
     db.execute(
         "UPDATE entries SET token = ?, lease_until = ?, owner = ? WHERE seq = ?",
         (token, lease_until, owner, row["seq"]),
     )
-    decision = None
-    if cipher is not None and row["decision"] is not None:
-        decision = codec.load_decision(cipher.unseal(row["decision"]))
-    made = rows.attempts(db, row["seq"]) if cipher is not None else ()
-    return Claim(rows.entry(row), token, lease_until, decision, made)
+    return Claim(rows.entry(row), token, lease_until, decision, attempts)
 
 
-def held_by(db: sqlite3.Connection, claim: Claim) -> None:
-    """Raise ``StaleToken`` unless the claim is the entry's newest."""
-    row = db.execute("SELECT token, owner FROM entries WHERE seq = ?", (claim.entry.seq,)).fetchone()
+def held_by(db: sqlite3.Connection, claim: Claim, *allowed: State) -> sqlite3.Row:
+    """The entry's row. Raises ``StaleToken`` unless the claim is its newest, ``WrongState`` outside ``allowed``."""
+    row: sqlite3.Row | None = db.execute("SELECT * FROM entries WHERE seq = ?", (claim.entry.seq,)).fetchone()
     if row is None or row["token"] != claim.token or not row["owner"]:
         raise StaleToken(f"{claim.entry.id}: another worker has taken it over")
+    if allowed and row["state"] not in allowed:
+        raise WrongState(f"{claim.entry.id} is {row['state']}; this needs {' or '.join(allowed)}")
+    return row
 
 
-def recover(db: sqlite3.Connection, owner: str) -> int:
-    """Give back what ``owner`` (a process that died) had claimed."""
-    found = db.execute("SELECT seq, state FROM entries WHERE owner = ?", (owner,)).fetchall()
+def recover(db: sqlite3.Connection, owner: str | None, now: float) -> int:
+    """Give back what ``owner`` (everybody for None) had claimed and cannot finish any more."""
+    clause, values = ("owner <> ''", ()) if owner is None else ("owner = ? AND owner <> ''", (owner,))
+    found = db.execute(f"SELECT seq, state, lane FROM entries WHERE {clause}", values).fetchall()
     for row in found:
-        if row["state"] == State.SENDING:
-            orphaned(db, row["seq"])
-    db.execute("UPDATE entries SET owner = '', lease_until = 0, token = token + 1 WHERE owner = ?", (owner,))
+        give_back(db, row["seq"], row["state"])
+        elect(db, row["lane"], now)
     return len(found)

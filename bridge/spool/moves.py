@@ -25,7 +25,8 @@ from bridge.spool.cipher import Cipher
 THREAD_S = 400 * 86_400.0
 """How long a Message-ID is known to belong to a ticket."""
 DEDUPE_S = 30 * 86_400.0
-_FREE = "owner = '', lease_until = 0"
+STEP = 200
+"""Entries erased, or expired, in one go."""
 
 
 def accept(
@@ -44,7 +45,7 @@ def accept(
                 cursor.lastrowid,
                 hint,
                 codec.dump_envelope(envelope),
-                envelope.mail_from.lower(),
+                codec.clean(envelope.mail_from.lower()),
                 now,
                 now,
                 now,
@@ -67,15 +68,17 @@ def decided(
     not_before: float,
 ) -> None:
     """``received`` to what was decided."""
-    lanes.held_by(db, claim)
+    lanes.held_by(db, claim, State.RECEIVED)
+    if state is State.READY and not lane:
+        raise WrongState(f"{claim.entry.id} cannot be ready without a lane")
     reason = Reason.WAITING if state is State.READY else decision.verdict.reason
     sender = decision.sender.address.lower() if decision.sender else claim.entry.sender
     db.execute(
         f"UPDATE entries SET state = ?, reason = ?, lane = ?, decision = ?, body_digest = ?, sender = ?, "
-        f"message_id = ?, attempts = 0, updated_at = ?, next_at = ?, {_FREE} WHERE seq = ?",
+        f"message_id = ?, attempts = 0, updated_at = ?, next_at = ?, {lanes.FREE} WHERE seq = ?",
         (
-            *(state, reason, lane, cipher.seal(codec.dump_decision(decision)), body_digest, sender),
-            *(decision.message_id, now, max(not_before, claim.entry.accepted_at), claim.entry.seq),
+            *(state, reason, lane, cipher.seal(codec.dump_decision(decision)), body_digest, codec.clean(sender)),
+            *(codec.clean(decision.message_id), now, max(not_before, claim.entry.accepted_at), claim.entry.seq),
         ),
     )
     lanes.elect(db, lane, now)
@@ -83,21 +86,22 @@ def decided(
 
 def unreadable(db: sqlite3.Connection, claim: Claim, defect: str, now: float) -> None:
     """``received`` to ``held``, with the defect in the audit."""
-    lanes.held_by(db, claim)
+    lanes.held_by(db, claim, State.RECEIVED)
     db.execute(
-        f"UPDATE entries SET state = 'held', reason = 'unreadable', updated_at = ?, {_FREE} WHERE seq = ?",
+        f"UPDATE entries SET state = 'held', reason = 'unreadable', updated_at = ?, {lanes.FREE} WHERE seq = ?",
         (now, claim.entry.seq),
     )
     write_audit(db, claim.entry.seq, Audit(now, "bridge", "unreadable", defect))
 
 
-def defer(db: sqlite3.Connection, claim: Claim, until: float, *, counted: bool) -> None:
+def defer(db: sqlite3.Connection, claim: Claim, until: float, *, counted: bool, now: float) -> None:
     """Give a claim back unchanged."""
-    lanes.held_by(db, claim)
+    row = lanes.held_by(db, claim)
     db.execute(
-        f"UPDATE entries SET next_at = ?, attempts = attempts + ?, {_FREE} WHERE seq = ?",
+        f"UPDATE entries SET next_at = ?, attempts = attempts + ?, {lanes.FREE} WHERE seq = ?",
         (until, int(counted), claim.entry.seq),
     )
+    lanes.elect(db, row["lane"], now)
 
 
 def extend(db: sqlite3.Connection, claim: Claim, until: float) -> None:
@@ -108,14 +112,13 @@ def extend(db: sqlite3.Connection, claim: Claim, until: float) -> None:
 
 def intend(db: sqlite3.Connection, claim: Claim, kind: Kind, fingerprint: str, now: float) -> Attempt:
     """Write the intent of one request."""
-    lanes.held_by(db, claim)
+    row = lanes.held_by(db, claim, State.READY, State.SENDING, State.UNKNOWN)
     seq = claim.entry.seq
     number = db.execute("SELECT ifnull(max(number), 0) + 1 FROM attempts WHERE entry = ?", (seq,)).fetchone()[0]
-    lane = db.execute("SELECT lane FROM entries WHERE seq = ?", (seq,)).fetchone()["lane"]
     db.execute(
         "INSERT INTO attempts (entry, number, kind, ticket, intent_at, fingerprint, token) "
         "VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (seq, number, kind, lane, now, fingerprint, claim.token),
+        (seq, number, kind, row["lane"], now, fingerprint, claim.token),
     )
     if kind in (Kind.POST, Kind.CREATE):
         db.execute("UPDATE entries SET state = 'sending', reason = 'waiting', updated_at = ? WHERE seq = ?", (now, seq))
@@ -133,25 +136,24 @@ def _close(db: sqlite3.Connection, seq: int, number: int, result: AttemptResult,
         "UPDATE attempts SET settled_at = ?, outcome = ?, status = ?, code = ?, detail = ?, request_id = ?, "
         "message_id = ? WHERE entry = ? AND number = ?",
         (
-            *(now, result.outcome, result.status, result.code, result.detail, result.request_id),
-            *(result.message_id, seq, number),
+            *(now, result.outcome, result.status, codec.clean(result.code), codec.clean(result.detail)),
+            *(codec.clean(result.request_id), codec.clean(result.message_id), seq, number),
         ),
     )
 
 
 def settle(db: sqlite3.Connection, claim: Claim, settlement: Settlement, now: float) -> None:
     """Move a claimed entry, and remember what a delivery teaches."""
-    lanes.held_by(db, claim)
+    old = lanes.held_by(db, claim)
     seq = claim.entry.seq
     if settlement.attempt is not None and settlement.result is not None:
         _close(db, seq, settlement.attempt, settlement.result, now)
-    old = db.execute("SELECT lane, sender, message_id FROM entries WHERE seq = ?", (seq,)).fetchone()
     lane = old["lane"] if settlement.lane is None else settlement.lane
     waiting = settlement.state in (State.READY, State.SENDING, State.UNKNOWN)
     moved = lane != old["lane"]
     db.execute(
         f"UPDATE entries SET state = ?, reason = ?, lane = ?, next_at = ?, attempts = attempts + ?, updated_at = ?, "
-        f"head = CASE WHEN ? THEN head ELSE 0 END, {_FREE} WHERE seq = ?",
+        f"head = CASE WHEN ? THEN head ELSE 0 END, {lanes.FREE} WHERE seq = ?",
         (
             *(settlement.state, settlement.reason, lane, settlement.next_at, int(settlement.counted), now),
             *(waiting and not moved, seq),
@@ -179,7 +181,10 @@ def _learn(
 
 def write_audit(db: sqlite3.Connection, seq: int, audit: Audit) -> None:
     """One line of the audit."""
-    db.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?)", (seq, audit.at, audit.actor, audit.action, audit.note))
+    db.execute(
+        "INSERT INTO audit VALUES (?, ?, ?, ?, ?)",
+        (seq, audit.at, *(codec.clean(text) for text in (audit.actor, audit.action, audit.note))),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,14 +217,20 @@ def operate(
     if row["lease_until"] > now and row["owner"]:
         raise WrongState(f"{row['id']} is being worked on right now: try again in a moment")
     new_lane = row["lane"] if lane is None else lane
+    override = row["override"] if move.override is None else move.override
     if state is State.READY and not new_lane:
         raise WrongState(f"{row['id']} has no ticket: redirect it to one")
+    if state in (State.READY, State.RECEIVED) and row["erased"]:
+        raise WrongState(f"{row['id']}: its body was erased, there is nothing left to send")
+    if state is State.READY and row["decision"] is None:
+        raise WrongState(f"{row['id']} was never read: retry it instead")
     db.execute(
         f"UPDATE entries SET state = ?, reason = ?, lane = ?, override = ?, released = ?, attempts = 0, head = 0, "
-        f"hint = '', updated_at = ?, next_at = ?, token = token + 1, {_FREE} WHERE seq = ?",
+        f"hint = ?, updated_at = ?, next_at = ?, token = token + 1, {lanes.FREE} WHERE seq = ?",
         (
-            *(state, move.reason, new_lane, row["override"] if move.override is None else move.override),
-            *(row["released"] if released is None else int(released), now, now, row["seq"]),
+            *(state, move.reason, new_lane, override, row["released"] if released is None else int(released)),
+            # A redirected mail that is read anew keeps back its new lane only, not every lane.
+            *(override if override.startswith("tkt_") else "", now, now, row["seq"]),
         ),
     )
     if move.remember_sender and new_lane and row["sender"]:
@@ -231,9 +242,10 @@ def operate(
 
 
 def erase(db: sqlite3.Connection, cipher: Cipher, *, ended_before: float, held_before: float, now: float) -> int:
-    """Erase what is past its retention: at most 200 entries at a time, so that nothing waits for it."""
+    """Erase what is past its retention: a few at a time, so that nothing waits for it."""
     late = db.execute(
-        "SELECT seq, lane FROM entries WHERE state = 'held' AND updated_at < ? LIMIT 200", (held_before,)
+        "SELECT seq, lane FROM entries WHERE state = 'held' AND erased = 0 AND updated_at < ? LIMIT ?",
+        (held_before, STEP),
     ).fetchall()
     for row in late:
         db.execute(
@@ -243,9 +255,13 @@ def erase(db: sqlite3.Connection, cipher: Cipher, *, ended_before: float, held_b
         write_audit(db, row["seq"], Audit(now, "bridge", "expired", "held for longer than held mail is kept"))
     states = ", ".join(f"'{state}'" for state in sorted(ENDED))
     ended = db.execute(
-        f"SELECT seq, mail, decision FROM entries WHERE state IN ({states}) AND erased = 0 "
-        "AND (updated_at < ? OR (reason = 'retention' AND state = 'expired')) LIMIT 200",
-        (ended_before,),
+        f"SELECT seq, mail, decision FROM entries WHERE state IN ({states}) AND erased = 0 AND updated_at < ? LIMIT ?",
+        (ended_before, STEP),
+    ).fetchall()
+    ended += db.execute(
+        "SELECT seq, mail, decision FROM entries WHERE state = 'expired' AND erased = 0 AND updated_at >= ? "
+        "AND reason = 'retention' LIMIT ?",
+        (ended_before, STEP),
     ).fetchall()
     for row in ended:
         lean = cipher.seal(codec.without_words(cipher.unseal(row["decision"]))) if row["decision"] else None

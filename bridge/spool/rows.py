@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 
 from bridge.errors import SpoolBroken, UnknownEntry
+from bridge.model import Decision
 from bridge.reasons import Reason
 from bridge.spool import codec
 from bridge.spool.api import Attempt, Entry, Kind, State
@@ -35,6 +37,11 @@ def entry(row: sqlite3.Row) -> Entry:
         released=bool(row["released"]),
         paused_s=row["paused_s"],
     )
+
+
+def decision(row: sqlite3.Row, cipher: Cipher) -> Decision | None:
+    """What was decided about the entry of a row. Raises ``SpoolBroken`` when it cannot be read."""
+    return None if row["decision"] is None else codec.load_decision(cipher.unseal(row["decision"]))
 
 
 def attempt(row: sqlite3.Row) -> Attempt:
@@ -76,12 +83,12 @@ def find(db: sqlite3.Connection, entry_id: str) -> sqlite3.Row:
 
 
 def raw(db: sqlite3.Connection, cipher: Cipher, entry_id: str) -> bytes:
-    """The raw mail of an entry, checked against its digest's size."""
-    row = db.execute("SELECT m.raw, m.size FROM entries e JOIN mails m ON m.id = e.mail WHERE e.id = ?", (entry_id,))
+    """The raw mail of an entry, checked against its digest."""
+    row = db.execute("SELECT m.raw, m.digest FROM entries e JOIN mails m ON m.id = e.mail WHERE e.id = ?", (entry_id,))
     found = row.fetchone()
     if found is None or found["raw"] is None:
         raise UnknownEntry(f"{entry_id}: there is no such entry, or its body was erased")
     data = cipher.unseal(found["raw"])
-    if len(data) != found["size"]:
-        raise SpoolBroken(f"{entry_id}: the raw mail has not the size that was stored")
+    if hashlib.sha256(data).hexdigest() != found["digest"]:
+        raise SpoolBroken(f"{entry_id}: the raw mail is not what was stored, the disk changed it: restore a backup")
     return data

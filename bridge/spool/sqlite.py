@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import sqlite3
 import weakref
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from bridge.errors import SpoolFull
@@ -33,11 +35,14 @@ from bridge.spool.api import (
     State,
     Usage,
 )
+from bridge.spool.checkpoint import Checkpointer
 from bridge.spool.cipher import Cipher
-from bridge.spool.files import Database
+from bridge.spool.files import LOG_BYTES, Database
 from bridge.spool.writer import Writer
 
 TEXTS_KEPT, TEXT_BYTES = 5, 65_536
+LARGE_BYTES = 262_144
+"""Mails from this size on are sealed and digested in a thread."""
 POLL_S = 1.0
 """How often a waiting worker looks for work that another process made or that has become due."""
 T = TypeVar("T")
@@ -60,55 +65,70 @@ class SqliteSpool:
         self._owner = owner
         self._cipher = cipher
         self._clock = clock
-        self._ids = codec.Ids()
+        self._ids = codec.Ids(database.newest_id)
         self._version = 0
         self._seen: weakref.WeakKeyDictionary[asyncio.Task[Any], int] = weakref.WeakKeyDictionary()
         self._waiters: set[asyncio.Future[None]] = set()
-        self._writer = Writer(database.connect, database.refresh)
-        self._writer.on_fatal = on_fatal
+        self._writer = Writer(database.connect, self._between_groups)
+        self._writer.on_fatal, self._writer.on_full = on_fatal, database.full
+        self._checkpointer = Checkpointer(database.connect, database.log_bytes, LOG_BYTES, self._writer.fail)
         self._writer.start()
+        self._checkpointer.start()
+
+    def _between_groups(self, connection: sqlite3.Connection) -> None:
+        self._checkpointer.between_groups(connection)
+        self._database.refresh(connection)
 
     async def close(self) -> None:
         """Finish what is under way, release the lock."""
-        await asyncio.to_thread(self._writer.close)
-        await asyncio.to_thread(self._database.close)
+        for part in (self._checkpointer, self._writer, self._database):
+            await asyncio.to_thread(part.close)
 
     def usage(self) -> Usage:
         """The newest known usage."""
-        return self._database.usage
+        usage = self._database.usage
+        return replace(usage, accepting=False) if self._writer.fatal else usage
 
     async def accept(self, mail: NewMail) -> tuple[str, ...]:
         """Store a mail durably, one entry per envelope. Raises ``SpoolFull`` past the high-water mark."""
         if not self.usage().accepting:
             raise SpoolFull("the spool is past its high-water mark, or its disk is short")
-        sealed, digest = self._cipher.seal(mail.raw), hashlib.sha256(mail.raw).hexdigest()
+        if len(mail.raw) > LARGE_BYTES:
+            sealed, digest = await asyncio.to_thread(self._prepared, mail.raw)
+        else:
+            sealed, digest = self._prepared(mail.raw)
         now = self._clock()
         return await self._change(lambda db: moves.accept(db, self._ids, mail, sealed, digest, now))
 
+    def _prepared(self, raw: bytes) -> tuple[bytes, str]:
+        return self._cipher.seal(raw), hashlib.sha256(raw).hexdigest()
+
     async def wait(self, timeout_s: float) -> None:
-        """Return when there may be new work, or after ``timeout_s`` (at most ``POLL_S``, for what becomes due)."""
+        """Return when something changed since this task's last ``wait``, or after ``timeout_s``.
+
+        At most ``POLL_S``: entries become due, and other processes make work too.
+        """
         task = asyncio.current_task()
-        if task is None or self._seen.get(task, -1) != self._version:
-            return
-        waiter = asyncio.get_running_loop().create_future()
-        self._waiters.add(waiter)
-        try:
-            async with asyncio.timeout(min(timeout_s, POLL_S)):
-                await waiter
-        except TimeoutError:
-            pass
-        finally:
-            self._waiters.discard(waiter)
+        if task is not None and self._seen.get(task, -1) == self._version:
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.add(waiter)
+            try:
+                async with asyncio.timeout(min(timeout_s, POLL_S)):
+                    await waiter
+            except TimeoutError:
+                pass
+            finally:
+                self._waiters.discard(waiter)
+        if task is not None:
+            self._seen[task] = self._version
 
     async def claim_received(self, limit: int, lease_s: float) -> Sequence[Claim]:
         """Claim entries to be read."""
-        self._look()
         now = self._clock()
         return await self._writer.run(lambda db: lanes.claim_received(db, self._owner, limit, now, lease_s))
 
     async def claim_ready(self, limit: int, lease_s: float) -> Sequence[Claim]:
         """Claim lane heads that are due."""
-        self._look()
         now = self._clock()
         return await self._writer.run(lambda db: lanes.claim_ready(db, self._cipher, self._owner, limit, now, lease_s))
 
@@ -152,7 +172,8 @@ class SqliteSpool:
 
     async def defer(self, claim: Claim, until: float, *, counted: bool) -> None:
         """Give a claim back unchanged."""
-        await self._change(lambda db: moves.defer(db, claim, until, counted=counted))
+        now = self._clock()
+        await self._change(lambda db: moves.defer(db, claim, until, counted=counted, now=now))
 
     async def intend(self, claim: Claim, kind: Kind, fingerprint: str) -> Attempt:
         """Commit the intent of one request."""
@@ -170,8 +191,10 @@ class SqliteSpool:
         await self._change(lambda db: moves.settle(db, claim, settlement, now))
 
     async def recover(self) -> int:
-        """Take over what an earlier process under this owner's name had claimed."""
-        return await self._change(lambda db: lanes.recover(db, self._owner))
+        """Give back what a process that died had claimed; the lock proves that no other one serves."""
+        owner = None if self._database.exclusive else self._owner
+        now = self._clock()
+        return await self._change(lambda db: lanes.recover(db, owner, now))
 
     async def ticket_of(self, number: str) -> str | None:
         """The public id that a ticket number was resolved to."""
@@ -258,9 +281,12 @@ class SqliteSpool:
                     db, self._cipher, ended_before=ended_before, held_before=held_before, now=now
                 )
             )
-            if not step:
-                return erased
             erased += step
+            if not step:
+                break
+        if erased:
+            self._checkpointer.erased()
+        return erased
 
     async def pause_all(self, seconds: float) -> None:
         """Add paused time to every waiting entry."""
@@ -294,8 +320,3 @@ class SqliteSpool:
             for waiter in self._waiters:
                 if not waiter.done():
                     waiter.set_result(None)
-
-    def _look(self) -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            self._seen[task] = self._version

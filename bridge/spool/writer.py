@@ -8,6 +8,7 @@ write or sync error makes the store fatal, and nothing is acknowledged after it 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import sqlite3
 import threading
@@ -20,6 +21,8 @@ from bridge.errors import SpoolBroken, SpoolBusy, SpoolError, SpoolFull
 GROUP = 500
 """Operations in one transaction at most."""
 IDLE_S = 0.5
+_OF_ONE = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
+"""Errors about one operation's values; any other of SQLite's says that the transaction or the file is in trouble."""
 T = TypeVar("T")
 
 
@@ -61,8 +64,10 @@ class Writer:
         self._queue: queue.SimpleQueue[_Operation | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="spool-writer", daemon=True)
         self._opened: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+        self._closed = False
         self.fatal: SpoolBroken | None = None
         self.on_fatal: Callable[[], None] = lambda: None
+        self.on_full: Callable[[], None] = lambda: None
 
     def start(self) -> None:
         """Open the connection in the thread; raises what opening raised."""
@@ -74,8 +79,8 @@ class Writer:
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run ``work`` in a transaction; returns once it is durable. Raises ``SpoolError`` and what ``work`` raised."""
-        if self.fatal:
-            raise self.fatal
+        if self._closed:
+            raise SpoolBroken("the spool is closed")
         loop = asyncio.get_running_loop()
         operation = _Operation(work, loop.create_future(), loop)
         self._queue.put(operation)
@@ -84,6 +89,7 @@ class Writer:
 
     def close(self) -> None:
         """Finish what waits, then end the thread. Blocks."""
+        self._closed = True
         self._queue.put(None)
         self._thread.join()
 
@@ -100,11 +106,15 @@ class Writer:
             if group:
                 self._commit(connection, group)
             if self.fatal is None:
-                try:
-                    self._on_group(connection)
-                except sqlite3.Error as error:
-                    self._failed(error)
-        connection.close()
+                self._look_after(connection)
+        with contextlib.suppress(sqlite3.Error):
+            connection.close()
+
+    def _look_after(self, connection: sqlite3.Connection) -> None:
+        try:
+            self._on_group(connection)
+        except sqlite3.Error as error:
+            self._failed(error)
 
     def _next_group(self) -> tuple[list[_Operation], bool]:
         group: list[_Operation] = []
@@ -121,32 +131,44 @@ class Writer:
 
     def _commit(self, connection: sqlite3.Connection, group: list[_Operation]) -> None:
         try:
-            if self.fatal:
-                raise self.fatal
-            connection.execute("BEGIN IMMEDIATE")
-            for operation in group:
-                self._one(connection, operation)
-            connection.execute("COMMIT")
-        except (sqlite3.Error, SpoolBroken) as error:
-            failure = self._failed(error) if isinstance(error, sqlite3.Error) else error
-            for operation in group:
-                operation.error = failure
+            self._transact(connection, group)
+        except sqlite3.Error as error:
+            self._fail_all(group, self._failed(error))
             if connection.in_transaction:
                 try:
                     connection.execute("ROLLBACK")
                 except sqlite3.Error as again:
                     self._failed(again)
+        except SpoolBroken as error:
+            self._fail_all(group, error)
         by_loop: dict[asyncio.AbstractEventLoop, list[_Operation]] = {}
         for operation in group:
             by_loop.setdefault(operation.loop, []).append(operation)
         for loop, operations in by_loop.items():
-            if not loop.is_closed():
+            # A loop that was closed meanwhile has nobody left who waits.
+            with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(_deliver, operations)
+
+    def _transact(self, connection: sqlite3.Connection, group: list[_Operation]) -> None:
+        if self.fatal:
+            raise self.fatal
+        connection.execute("BEGIN IMMEDIATE")
+        for operation in group:
+            self._one(connection, operation)
+        connection.execute("COMMIT")
+
+    @staticmethod
+    def _fail_all(group: list[_Operation], failure: SpoolError) -> None:
+        for operation in group:
+            operation.error = type(failure)(*failure.args)
 
     def _one(self, connection: sqlite3.Connection, operation: _Operation) -> None:
         connection.execute("SAVEPOINT operation")
         try:
             operation.result = operation.work(connection)
+        except _OF_ONE as error:
+            operation.error = translate(error)
+            connection.execute("ROLLBACK TO operation")
         except sqlite3.Error:
             raise
         except Exception as error:  # noqa: BLE001 - belongs to the one who asked
@@ -154,8 +176,14 @@ class Writer:
             connection.execute("ROLLBACK TO operation")
         connection.execute("RELEASE operation")
 
+    def fail(self, error: sqlite3.Error) -> None:
+        """Another thread met this error at the same file; when it is fatal, nothing is promised from here on."""
+        self._failed(error)
+
     def _failed(self, error: sqlite3.Error) -> SpoolError:
         failure = translate(error)
+        if isinstance(failure, SpoolFull):
+            self.on_full()
         if is_fatal(error) and self.fatal is None:
             self.fatal = failure if isinstance(failure, SpoolBroken) else SpoolBroken(str(failure))
             self.on_fatal()
@@ -164,7 +192,7 @@ class Writer:
 
 def _deliver(operations: list[_Operation]) -> None:
     for operation in operations:
-        if operation.future.cancelled():
+        if operation.future.done():
             continue
         if operation.error is not None:
             operation.future.set_exception(operation.error)

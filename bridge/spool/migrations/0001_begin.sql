@@ -30,14 +30,14 @@ CREATE TABLE entries (
   lease_until REAL NOT NULL DEFAULT 0,
   owner TEXT NOT NULL DEFAULT ''
 );
-CREATE INDEX entries_received ON entries(seq) WHERE state = 'received';
 CREATE INDEX entries_received_hint ON entries(hint, seq) WHERE state = 'received';
 CREATE INDEX entries_heads ON entries(next_at, seq) WHERE head = 1;
-CREATE INDEX entries_head_of ON entries(lane) WHERE head = 1;
+CREATE UNIQUE INDEX entries_head_of ON entries(lane) WHERE head = 1;
+CREATE INDEX entries_ticket ON entries(lane, seq);
 CREATE INDEX entries_lane ON entries(lane, seq) WHERE state IN ('ready', 'sending', 'unknown');
 CREATE INDEX entries_owned ON entries(owner) WHERE owner <> '';
 CREATE INDEX entries_mail ON entries(mail);
-CREATE INDEX entries_sender ON entries(sender, accepted_at);
+CREATE INDEX entries_sender ON entries(sender, lane, accepted_at);
 CREATE INDEX entries_to_erase ON entries(state, updated_at) WHERE erased = 0;
 CREATE INDEX entries_state ON entries(state, seq);
 CREATE TABLE attempts (
@@ -82,3 +82,4 @@ CREATE TABLE texts (ticket TEXT NOT NULL, position INTEGER NOT NULL, text BLOB N
 CREATE TABLE numbers (number TEXT PRIMARY KEY, ticket TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE dedupe (key TEXT PRIMARY KEY, entry TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE keys (id TEXT PRIMARY KEY, sealed BLOB NOT NULL) WITHOUT ROWID;  -- a known value, to tell a wrong key
