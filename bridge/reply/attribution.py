@@ -107,7 +107,7 @@ def find(lines: Lines, index: int, quoted: bool, ours: tuple[str, ...] = ()) -> 
     """The attribution that ends at line ``index``, if one does; ``quoted`` says that a quotation follows it."""
     text = ""
     best: Attribution | None = None
-    most = 0
+    most = -1
     gap = has_date = False
     depth = lines.depth[index]
     for first in range(index, max(index - MAX_LINES, -1), -1):

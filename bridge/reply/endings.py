@@ -165,7 +165,7 @@ def _contact_card(lines: Lines, start: int, stop: int) -> int:
         if is_rule(paragraph[0]):
             found = begin
             break
-        if found < stop and any(_APPOINTMENT.search(bare) for bare in paragraph):
+        if any(_APPOINTMENT.search(bare) for bare in paragraph):
             break
         if any(_is_prose(bare) for bare in paragraph) or not _has_words(lines, start, begin):
             break

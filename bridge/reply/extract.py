@@ -62,6 +62,7 @@ class _Extraction:
         """Why a line is cut; empty for what is kept."""
         self.why: dict[int, str] = {}
         """Why a line is kept, where there is more to say than that its author wrote it."""
+        self.known: frozenset[int] = frozenset()
         self.typed: frozenset[int] = frozenset()
         if hints.known_texts:
             self._compare()
@@ -77,7 +78,7 @@ class _Extraction:
         for at in known.typed:
             depth[at] = 0
             self.why[at] = "typed into the quotation"
-        self.typed = known.typed
+        self.known, self.typed = known
 
     def reply(self, source: str) -> Reply:
         """Judge all lines and put the reply together."""
@@ -133,7 +134,7 @@ class _Extraction:
             self._keep_quote(part.start, part.stop)
             return
         self._cut(range(part.start, part.stop), "attribution", "quotation under the answer")
-        if not part.attributed:
+        if not part.attributed and part.start not in self.known:
             self.confidence = min(self.confidence, 0.85)
 
     def _answered(self, part: Run, total: int) -> None:
