@@ -11,7 +11,7 @@ MAX_OCTETS = 254
 
 _ATOM = r"[^\x00-\x20\x7f-\x9f<>()\[\],;:\\\"@]+"
 # The classes on both sides of "@" exclude it, so there is one way to match only: time is linear.
-_PATH = re.compile(rf"<({_ATOM}(?:@{_ATOM})?)?>(?:[ ]+([^\x00-\x1f\x7f]*))?")
+_PATH = re.compile(rf"<({_ATOM}(?:@{_ATOM})?)?>(?:[ ]([^\x00-\x1f\x7f]*))?")
 
 
 def quick(text: str) -> tuple[str, str] | None:

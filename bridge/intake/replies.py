@@ -64,7 +64,7 @@ def enhanced(reply: str) -> str:
 
     Replies to HELO and EHLO, greetings and 3yz replies carry none (RFC 2034 §4); they do not come this way.
     """
-    code, _, text = reply.partition(" ")
+    code, _, text = reply.replace("Error: ", "", 1).partition(" ")
     if text[:2] in ("2.", "4.", "5.") or code not in _ENHANCED:
-        return reply
-    return f"{code} {_ENHANCED[code]} {text.removeprefix('Error: ')}"
+        return f"{code} {text}"
+    return f"{code} {_ENHANCED[code]} {text}"

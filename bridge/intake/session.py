@@ -126,6 +126,7 @@ class Session(Connection):
             return
         self._say(replies.READY_FOR_TLS)
         self._flush()
+        # Only here: by the time that the handshake's end is noticed, the first command behind it may be waiting.
         self._lines.take()
         counters = self._handler.counters
         try:
@@ -141,7 +142,6 @@ class Session(Connection):
         counters.tls += 1
         self.transport = transport
         self._secure, self._held_back = True, False
-        self._lines.take()
         self._greeting.host_name, self._greeting.extended_smtp = None, False
         self.envelope = Transaction()
 
