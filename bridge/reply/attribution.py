@@ -117,7 +117,7 @@ def find(lines: Lines, index: int, quoted: bool, ours: tuple[str, ...] = ()) -> 
             continue
         if not part or (lines.depth[first] != depth and first != index) or len(part) + len(text) > MAX_LENGTH:
             break
-        if lines.depth[first] and not _is_tail(lines, first):
+        if lines.depth[first] and not is_tail(lines, first):
             break
         depth = 0
         text = f"{part} {text}" if text else part
@@ -153,9 +153,10 @@ def is_glued(text: str, evidence: Evidence) -> bool:
     return False
 
 
-def _is_tail(lines: Lines, index: int) -> bool:
-    """``> wrote:`` is the end of an address that was wrapped before its bracket, not a quotation."""
-    return lines.depth[index] == 1 and len(lines.bare[index]) < 40 and lines.bare[index].endswith(_COLONS)
+def is_tail(lines: Lines, index: int) -> bool:
+    """``> wrote:`` is the end of an attribution that was wrapped before its bracket, not a quotation."""
+    bare = lines.bare[index]
+    return lines.depth[index] == 1 and len(bare) < 40 and bare.endswith(_COLONS) and weigh(bare).verb
 
 
 def enough(evidence: Evidence, quoted: bool) -> bool:

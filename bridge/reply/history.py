@@ -179,15 +179,9 @@ class _Search:
         lines = self.lines
         after = self._barred(lines.next_words(at))
         quoted = after >= 0 and (lines.depth[after] > 0 or lines.mark(after) == markup.QUOTE)
-        if (
-            quoted
-            and after == at + 1
-            and "@" in words
-            and lines.depth[after] == 1
-            and lines.bare[after].endswith(_COLONS)
-        ):
+        if quoted and after == at + 1 and "@" in words and attribution.is_tail(lines, after):
             found = attribution.find(lines, after, True, self.ours)
-            if found is not None and found.first <= at and len(lines.bare[after]) < 40:
+            if found is not None and found.first <= at:
                 return self._introduce(found)
         if not (
             quoted

@@ -12,7 +12,7 @@ from bridge.sensitivity.rules import COULD_NOT_SCAN, Hit, Rule, Rules
 
 _FINDINGS = 20
 """Findings of one rule in one place at most: enough to look, and bounded."""
-_TEXT = 4_000_000
+_TEXT = 2_000_000
 """Characters of one text that are scanned; what is longer cannot be scanned."""
 
 
@@ -97,12 +97,12 @@ def _findings(rules: Rules, content: Content, options: Options) -> Iterator[Find
         yield from _in_place(rules, place, options)
 
 
-_UNSCANNABLE = ("unreadable", "too_large", "truncated", "cut_off", "too_deep", "too_many_parts")
+_UNSEEN = frozenset({"unparseable", "too_deep", "too_many_parts", "html_too_large"})
 
 
 def _unscannable(defect: str) -> bool:
     """The defect says that words of the mail were not seen."""
-    return any(word in defect for word in _UNSCANNABLE)
+    return defect.partition(":")[0] in _UNSEEN
 
 
 def _places(content: Content) -> Iterator[_Place]:

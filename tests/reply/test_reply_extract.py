@@ -255,3 +255,26 @@ def test_long_lines_are_no_separators() -> None:
 def test_lotus_notes_forwarding() -> None:
     mail = "FYI\n\n----- Forwarded by Ann Smith/SMITH on 05/03/2024 14:02 -----\n\nFrom: a@b.example\nTo: c\nDate: 1"
     assert extract(mail, None).text == mail
+
+
+def test_no_more_attributions_are_looked_for_after_many_in_vain() -> None:
+    mail = "nothing here:\n" * 2001 + "\nOn 1/2/2024 10:00, Ann <a@b.example> wrote:\n\nOld"
+    assert extract(mail, None).text == mail
+
+
+def test_quoted_line_with_a_colon_under_an_address_is_no_attribution() -> None:
+    assert extract("Ask tom@hale.example\n> His words:\n> none\n", None).text == "Ask tom@hale.example"
+
+
+def test_a_quotation_with_blank_quoted_lines_at_its_end() -> None:
+    mail = "> One\n>\n> Two\n>\n>\nYes.\n> Three\nNo."
+    assert extract(mail, None).text == "> Two\n>\n>\nYes.\n> Three\nNo."
+
+
+def test_words_before_the_name_of_a_day_are_not_the_authors() -> None:
+    for line in ("Ann Smith wrote at 10:00 on Mon:", "a@b.example on Mon 1 May 2024 10:00 wrote:"):
+        assert extract(f"New\n\n{line}\n> Old", None).text == "New"
+
+
+def test_a_quotation_above_the_wrapped_end_of_an_attribution_is_none_of_it() -> None:
+    assert extract("New\n> Old one\n\n1/2/2024 10:00 Ann <a@b.example> wrote:\n> Old\n", None).text == "New"
