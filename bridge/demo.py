@@ -25,7 +25,9 @@ import structlog
 from rich.console import Console
 from structlog.typing import FilteringBoundLogger
 
+from bridge import sensitivity
 from bridge.environment import load
+from bridge.ops.covering import Covering
 from bridge.ops.render import lines, summary
 from bridge.sandbox.server import SandboxServer
 from bridge.service import Service
@@ -224,15 +226,14 @@ async def _show(
     new = {ticket: messages[len(before[ticket]) :] for ticket, messages in after.items()}
     unclaimed = {ticket: list(messages) for ticket, messages in new.items()}
     well = len(entries) == len(MAILS)
+    covering = Covering(sensitivity.load(), "probable")
     for item, entry in zip(MAILS, entries, strict=False):
         detail = await service.spool.detail(entry.id)
         fault = _judge(item, unclaimed)
         well = well and not fault
         console.rule(f"[bold]{item.title}", align="left")
         if detail.decision:
-            for line in summary(detail.decision):
-                console.print(line)
-            for line in lines(detail.decision):
+            for line in (*summary(detail.decision), *lines(detail.decision, covering, brief=True)):
                 console.print(line)
         console.print(f"{'state':>11}  {entry.state}, {entry.reason}", markup=False)
         verdict = fault or ("the API has it as it should be" if item.ticket else "the API has nothing of it, rightly")

@@ -10,8 +10,10 @@ from typing import Any
 import typer
 from rich.console import Console
 
+from bridge import sensitivity
 from bridge.explain import Assumed, Explained, Ours, explain_all
-from bridge.ops.render import as_dict, clean, lines, request, summary
+from bridge.ops.covering import Covering
+from bridge.ops.render import as_dict, clean, lines, request, summary, unread
 from bridge.settings import Settings
 
 
@@ -44,34 +46,42 @@ async def _run(
         signed=settings.signed_addresses,
     )
     console = Console(highlight=False, soft_wrap=True)
+    rests_on = policy(settings)
+    covering = Covering(sensitivity.load(rests_on.rules), rests_on.sensitivity.tier)
     unreadable = 0
-    async for one in explain_all(files, policy=policy(settings), ours=ours, assumed=assumed):
+    async for one in explain_all(files, policy=rests_on, ours=ours, assumed=assumed):
         unreadable += one.decision is None
         if as_json:
-            typer.echo(json.dumps(_object(one), ensure_ascii=False))
+            typer.echo(json.dumps(_object(one, covering if reveal else None), ensure_ascii=False))
         else:
-            _print(console, one, reveal=reveal)
+            _print(console, one, covering, reveal=reveal)
     return 1 if unreadable else 0
 
 
-def _object(one: Explained) -> dict[str, Any]:
+def _object(one: Explained, revealing: Covering | None) -> dict[str, Any]:
     if one.decision is None:
-        verdict = {"action": "hold", "reason": "unreadable"}
-        return {"file": one.file, "verdict": verdict, "ticket": None, "defects": [one.defect]}
-    return {"file": one.file, "recipient": one.envelope.recipient, **as_dict(one.decision)}
+        return {"file": one.file, "recipient": one.envelope.recipient, **unread(one.defect)}
+    members = as_dict(one.decision)
+    if revealing:
+        for member, finding in zip(members["findings"], one.decision.findings, strict=True):
+            member["matched"] = list(revealing.matched(one.decision, finding))
+    return {"file": one.file, "recipient": one.envelope.recipient, **members}
 
 
-def _print(console: Console, one: Explained, *, reveal: bool) -> None:
+def _print(console: Console, one: Explained, covering: Covering, *, reveal: bool) -> None:
     console.rule(clean(one.file), align="left")
     if one.decision is None:
         console.print(f"hold unreadable: {one.defect}", style="bold red", markup=False)
         return
-    for line in summary(one.decision):
+    for line in summary(one.decision, covering if reveal else None):
         console.print(line)
-    for line in lines(one.decision):
+    for line in lines(one.decision, None if reveal else covering):
         console.print(line)
     sent = request(one.decision)
     if sent:
-        console.print(sent[0], style="bold", markup=False)
-        console.print(json.dumps(sent[1], ensure_ascii=False, indent=2), markup=False)
+        path, body = sent
+        if not reveal:
+            body = {name: covering.covered(text) if isinstance(text, str) else text for name, text in body.items()}
+        console.print(path, style="bold", markup=False)
+        console.print(json.dumps(body, ensure_ascii=False, indent=2), markup=False)
     console.print()

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
+from itertools import groupby
 from typing import Any
 
 from rich.text import Text
 
-from bridge.model import Decision
-from bridge.reasons import REASONS
+from bridge.model import Decision, ReplyLine
+from bridge.ops.covering import Covering
+from bridge.reasons import REASONS, Reason
+from bridge.sensitivity import COULD_NOT_SCAN
 
 _STYLES = {"deliver": "bold green", "create": "bold green", "hold": "bold yellow", "record": "cyan", "discard": "red"}
 
@@ -56,6 +59,25 @@ def as_dict(decision: Decision) -> dict[str, Any]:
     }
 
 
+def unread(defect: str) -> dict[str, Any]:
+    """The same members for a mail that broke its reader: held, and flagged because nothing was scanned."""
+    return {
+        "verdict": {"action": "hold", "reason": str(Reason.UNREADABLE)},
+        "ticket": None,
+        "class": None,
+        "class_reason": "",
+        "sender": {"address": "", "name": "", "authenticated": False, "authentication": ""},
+        "subject": "",
+        "message": "",
+        "reply": "",
+        "elided": "",
+        "encrypted": True,
+        "findings": [{"rule": COULD_NOT_SCAN, "tier": "certain", "where": "mail"}],
+        "attachments": [],
+        "defects": [defect],
+    }
+
+
 def request(decision: Decision) -> tuple[str, dict[str, Any]] | None:
     """The request that the decision leads to (ticket-api, sections 1 and 6), or None when nothing is sent."""
     if decision.verdict.action == "deliver" and decision.reference:
@@ -66,8 +88,8 @@ def request(decision: Decision) -> tuple[str, dict[str, Any]] | None:
     return None
 
 
-def summary(decision: Decision) -> Iterable[Text]:
-    """What became of a mail, in a few coloured lines."""
+def summary(decision: Decision, revealing: Covering | None = None) -> Iterable[Text]:
+    """What became of a mail, in a few coloured lines; with ``revealing`` also what the sensitivity rules matched."""
     verdict = decision.verdict
     line = Text(f"{verdict.action} ", style=_STYLES[verdict.action])
     line.append(str(verdict.reason), style="bold").append(f"  {REASONS[verdict.reason]}", style="dim")
@@ -81,7 +103,8 @@ def summary(decision: Decision) -> Iterable[Text]:
     yield _pair("encrypted", "yes" if decision.encrypted else "no")
     for finding in decision.findings:
         posted = "" if finding.posted else " (only in what was cut)"
-        yield _pair("finding", f"{finding.rule}, {finding.tier}, {finding.where}{posted}")
+        told = "".join(f": {text}" for text in revealing.matched(decision, finding)) if revealing else ""
+        yield _pair("finding", f"{finding.rule}, {finding.tier}, {finding.where}{posted}{told}")
     for item in decision.attachments:
         yield _pair("attachment", f"{item.name}, {item.content_type}, {item.size} bytes")
     for defect in decision.defects:
@@ -90,14 +113,47 @@ def summary(decision: Decision) -> Iterable[Text]:
         yield _pair("note", note)
 
 
-def lines(decision: Decision) -> Iterable[Text]:
-    """Every line of the mail's words, kept or cut, and why."""
-    for line in decision.reply.lines if decision.reply else ():
-        text = Text("+ " if line.kept else "- ", style="green" if line.kept else "dim")
-        text.append(clean(line.text), style="" if line.kept else "dim")
-        if line.text.strip():
-            text.append(f"   [{line.kind}: {line.reason}]", style="blue" if line.kept else "magenta")
+def lines(decision: Decision, covering: Covering | None = None, *, brief: bool = False) -> Iterable[Text]:
+    """Every line of the mail's words, kept or cut, and why where that changes.
+
+    With ``covering`` what the sensitivity rules matched is covered; ``brief`` shows of each run of cut lines the first.
+    """
+    found = decision.reply.lines if decision.reply else ()
+    texts = [line.text for line in found]
+    shown = covering.covered_lines(texts) if covering else texts
+    for kept, run in groupby(zip(found, shown, strict=True), key=lambda pair: pair[0].kept):
+        pairs = list(run)
+        if kept or not brief:
+            yield from _run(pairs)
+        else:
+            yield from _first(pairs)
+
+
+def _run(pairs: list[tuple[ReplyLine, str]]) -> Iterable[Text]:
+    said = ""
+    for line, shown in pairs:
+        text = _line(line, shown)
+        why = f"{line.kind}: {line.reason}"
+        if line.text.strip() and why != said:
+            text.append(f"   [{why}]", style="blue" if line.kept else "magenta")
+            said = why
         yield text
+
+
+def _first(pairs: list[tuple[ReplyLine, str]]) -> Iterable[Text]:
+    """The first line of a run of cut ones that says something, and how many there are."""
+    worded = [(line, shown) for line, shown in pairs if line.text.strip()]
+    if not worded:
+        return
+    line, shown = worded[0]
+    text = _line(line, shown if len(shown) <= 60 else f"{shown[:60]} …")
+    count = f"{len(worded)} lines cut" if len(worded) > 1 else "cut"
+    yield text.append(f"   [{count}: {line.reason}]", style="magenta")
+
+
+def _line(line: ReplyLine, shown: str) -> Text:
+    text = Text("+ " if line.kept else "- ", style="green" if line.kept else "dim")
+    return text.append(clean(shown), style="" if line.kept else "dim")
 
 
 def _pair(name: str, value: str) -> Text:
