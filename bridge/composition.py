@@ -111,8 +111,30 @@ def spool_path(settings: Settings) -> Path:
 
 def api_key(settings: Settings) -> Callable[[], str]:
     """Gives the key; a key in a file is read anew when the file has changed, so that a rotated key is used at once."""
+    if settings.api_key_file is not None:
+        return _KeyFile(settings.api_key_file, settings.api_key.get_secret_value())
     value = settings.api_key.get_secret_value()
     return lambda: value
+
+
+class _KeyFile:
+    """A key in a file. While the file cannot be read, or is empty in the middle of a rotation, the last key stays."""
+
+    def __init__(self, path: Path, key: str) -> None:
+        self._path = path
+        self._key = key
+        self._seen: tuple[int, int, int] | None = None
+
+    def __call__(self) -> str:
+        try:
+            found = self._path.stat()
+            seen = (found.st_mtime_ns, found.st_size, found.st_ino)
+            if seen != self._seen:
+                self._key = self._path.read_text("utf-8").strip() or self._key
+                self._seen = seen
+        except (OSError, UnicodeDecodeError):
+            pass
+        return self._key
 
 
 def ticket_api(settings: Settings) -> TicketApi:

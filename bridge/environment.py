@@ -94,6 +94,8 @@ def _read_secret_files(merged: dict[str, str], environ: Mapping[str, str], fault
         if path:
             try:
                 merged[name] = Path(path).read_text("utf-8").strip()
+                if f"{secret}_FILE".lower() in Settings.model_fields:
+                    merged[f"{name}_FILE"] = path
             except (OSError, UnicodeDecodeError) as error:
                 faults.append(f"{name}_FILE: {path}: {getattr(error, 'strerror', None) or 'not UTF-8'}")
 

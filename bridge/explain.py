@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mailbox
+import re
 import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from bridge import pipeline
 from bridge.errors import ConfigurationError, UnreadableMail
+from bridge.intake import received
 from bridge.isolation import Isolation
 from bridge.model import Context, Decision, Envelope, InboundMail
 from bridge.reference import AddressKeys
@@ -33,6 +35,8 @@ class Ours:
     mailboxes: frozenset[str]
     keys: AddressKeys
     signed: str
+    hostname: str
+    """What our own ``Received`` names us: mail without one gets it, as it would on its way in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +88,24 @@ async def explain(
     """Read and decide one mail with an empty context."""
     envelope = Envelope(mail_from=assumed.mail_from or "", recipient=assumed.recipient, client_ip=assumed.client_ip)
     try:
-        mail = await isolation.read(raw)
+        mail = await isolation.read(_as_received(raw, ours.hostname, assumed.client_ip))
         envelope = _envelope(mail, ours, assumed)
         addressed = _addressed(envelope, ours)
         decision = await isolation.decide(mail, envelope, addressed, policy, Context(empty=True))
     except UnreadableMail as error:
         return Explained(label, envelope, None, error.defect)
     return Explained(label, envelope, decision)
+
+
+def _as_received(raw: bytes, hostname: str, client_ip: str) -> bytes:
+    """The mail as the spool would have it. Which Authentication-Results count depends on our own trace field."""
+    first = re.match(rb"Received:[^\n]*\n(?:[ \t][^\n]*\n)*", raw[:2000])
+    if first and f"by {hostname} with ".encode() in first[0]:
+        return raw
+    return (
+        received.field(helo="explain", client_ip=client_ip, hostname=hostname, protocol="ESMTP", transaction="0", at=0)
+        + raw
+    )
 
 
 def _envelope(mail: InboundMail, ours: Ours, assumed: Assumed) -> Envelope:

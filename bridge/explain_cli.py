@@ -44,6 +44,7 @@ async def _run(
         mailboxes=frozenset(settings.mailboxes),
         keys=address_keys(settings),
         signed=settings.signed_addresses,
+        hostname=settings.effective_hostname,
     )
     console = Console(highlight=False, soft_wrap=True)
     rests_on = policy(settings)

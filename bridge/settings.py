@@ -10,6 +10,7 @@ import socket
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
+import idna
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -30,6 +31,14 @@ def _not_empty(value: tuple[str, ...]) -> tuple[str, ...]:
 
 def _lower(value: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(item.lower() for item in value)
+
+
+def _domains(value: tuple[str, ...]) -> tuple[str, ...]:
+    """As A-labels (RFC 5890), which is how domains are compared."""
+    try:
+        return tuple(idna.encode(item, uts46=True).decode("ascii") for item in value)
+    except idna.IDNAError as error:
+        raise ValueError(f"not a domain name ({error})") from None
 
 
 def _http_url(value: str) -> str:
@@ -69,7 +78,7 @@ class Settings(BaseSettings):
         description="The name in the greeting and in Received; this machine's name when empty.",
         examples=["bridge.example.com"],
     )
-    mail_domains: NeededNames = Field(
+    mail_domains: Annotated[NeededNames, AfterValidator(_domains)] = Field(
         ..., description="Domains that tickets are answered at.", examples=["example.com"]
     )
     mailboxes: NeededNames = Field(
@@ -87,6 +96,11 @@ class Settings(BaseSettings):
         ...,
         description="The API key; it must own every ticket that the bridge serves. Or BRIDGE_API_KEY_FILE.",
         examples=["the-key"],
+    )
+    api_key_file: Path | None = Field(
+        None,
+        description="File that holds the API key; read anew when it changes, so that a rotated key is used at once.",
+        examples=["/etc/ticket-bridge/api.key"],
     )
     api_ca_file: Path | None = Field(
         None, description="PEM file of a private certificate authority for the API.", examples=["/etc/ssl/own-ca.pem"]
