@@ -6,6 +6,7 @@ import mailbox
 import re
 import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from email.utils import getaddresses
 from pathlib import Path
@@ -77,9 +78,9 @@ def _of(path: Path) -> Iterator[tuple[str, bytes]]:
     if not is_mbox:
         yield str(path), path.read_bytes()
         return
-    box = mailbox.mbox(path, create=False)
-    for number, key in enumerate(box.keys(), 1):
-        yield f"{path}#{number}", box.get_bytes(key)
+    with closing(mailbox.mbox(path, create=False)) as box:
+        for number, key in enumerate(box.keys(), 1):
+            yield f"{path}#{number}", box.get_bytes(key)
 
 
 async def explain(
