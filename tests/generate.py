@@ -1,4 +1,4 @@
-"""Writes the documentation that is generated from the code: settings, the example env file, reasons and classes.
+"""Writes the documentation that is generated from the code: settings, the example env file, commands, reasons.
 
 ``python -m tests.generate`` writes; with ``--check`` it compares and exits 1 when something is out of date.
 """
@@ -6,13 +6,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
+from typer.main import get_command
 
+from bridge.cli import app
 from bridge.environment import SECRETS, variable
 from bridge.reasons import CLASSES, REASONS
 from bridge.settings import Settings
@@ -116,7 +119,57 @@ def reasons() -> str:
     )
 
 
+def commands() -> str:
+    """docs/commands.md."""
+    root = get_command(app)
+    lines = [
+        "# Commands",
+        "",
+        "Generated from the commands' own help by `make generate`; `ticket-bridge COMMAND --help` says the same.",
+        "",
+        *_options(root, "ticket-bridge"),
+    ]
+    for name, command in sorted(_leaves(root, "ticket-bridge")):
+        lines += [f"## {name}", "", (command.help or "").strip(), "", *_options(command, name)]
+    return "\n".join([*lines, "## Exit codes", "", *EXIT_CODES, ""])
+
+
+EXIT_CODES = (
+    "| code | meaning |",
+    "|---|---|",
+    "| 0 | all well |",
+    "| 1 | something is wrong with what was looked at, or an action was not possible |",
+    "| 2 | bad usage |",
+    "| 74 | the spool is broken: a person must act |",
+    "| 75 | not now: try again later |",
+    "| 78 | configuration: a setting, or a file that one names |",
+)
+
+
+def _leaves(command: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """Every command that is no group, whichever click typer brings."""
+    children = getattr(command, "commands", None)
+    if children is None:
+        yield name, command
+        return
+    for child, sub in children.items():
+        yield from _leaves(sub, f"{name} {child}")
+
+
+def _options(command: Any, name: str) -> list[str]:
+    usage = " ".join(command.collect_usage_pieces(command.make_context(name, [], resilient_parsing=True)))
+    rows = []
+    for parameter in command.params:
+        is_option = parameter.param_type_name == "option"
+        shown = ", ".join(parameter.opts) if is_option else parameter.name.upper()
+        if not parameter.hidden:
+            rows.append(f"| `{shown}` | {parameter.help or ''} |")
+    table = ["| argument or option | meaning |", "|---|---|", *rows, ""] if rows else []
+    return [f"`{name} {usage}`", "", *table]
+
+
 FILES = {
+    "docs/commands.md": commands,
     "docs/settings.md": settings,
     "config/bridge.example.env": example_env,
     "docs/reasons.md": reasons,
