@@ -1,6 +1,6 @@
 """How fast mail is taken, beside peers in the same run: ``python -m benchmarks.intake [--out FILE]``.
 
-Peers: aiosmtpd as it is shipped, with a handler that does nothing, and Postfix's smtp-sink, which throws mail away in C.
+Peers: aiosmtpd as it is shipped, with a handler that does nothing, and Postfix's smtp-sink, which throws mail away.
 The load is Postfix's smtp-source (Debian: ``apt-get install postfix``; Postfix itself is not started). Every server is
 a process of its own. Rounds alternate between the servers, so that what else the machine does hits all alike; the best
 round counts. Exits with 1 when a ratio is below its target.
@@ -206,9 +206,10 @@ def main() -> int:
 
 HEADING = """# Taking mail
 
-Written by `make bench-intake` (`python -m benchmarks.intake --out benchmarks/results/intake.md`). *accepting*: the intake
-before a store that keeps nothing; *durable*: before the SQLite spool, every mail synced to disk before its `250`, nothing
-being delivered meanwhile. *aiosmtpd*: 1.4.6 as shipped, with a handler that does nothing. Load generator and servers share the machine.
+Written by `make bench-intake` (`python -m benchmarks.intake --out benchmarks/results/intake.md`). *accepting*: the
+intake before a store that keeps nothing; *durable*: before the SQLite spool, every mail synced to disk before its
+`250`, nothing being delivered meanwhile. *aiosmtpd*: 1.4.6 as shipped, with a handler that does nothing. Load generator
+and servers share the machine.
 
 """
 

@@ -106,11 +106,12 @@ def _tree_events(html: str) -> Iterator[Event]:
 
 def _token_events(html: str) -> Iterator[Event]:
     for kind, data in stream(html):
-        if kind == "start":
-            yield Event("start", data[0], data[1])
-            if data[0] in VOID:
-                yield Event("end", data[0], _NONE)
-        elif kind == "end":
-            yield Event("end", data, _NONE)
-        elif kind == "text":
-            yield Event("text", data, _NONE)
+        match kind, data:
+            case "start", (str(name), dict(attributes)):
+                yield Event("start", name, attributes)
+                if name in VOID:
+                    yield Event("end", name, _NONE)
+            case (("end" | "text"), str(value)):
+                yield Event(kind, value, _NONE)
+            case _:
+                continue

@@ -30,7 +30,8 @@ _ADDRESS = re.compile(
     r"conf|log|txt|html?|js|css|json|ya?ml|xml|zip|gz|sql|pdf|png|jpe?g|env|key|pem)|"
     r"\d{1,3}(?:\.\d{1,3}){3}(?:[:/]\d+)?|(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}(?:/\d+)?|"  # IP addresses
     r"(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}|"  # MAC
-    r"~?[\w.-]*(?:/[\w.@~#-]*){1,20}|[A-Z]:\\.*|[\w.+-]+@|\?\w+=.*|[\w.-]+=[\"'].*|![a-z-]+|[\w.]*\(.*|"  # paths, queries, markup
+    r"~?[\w.-]*(?:/[\w.@~#-]*){1,20}|[A-Z]:\\.*|[\w.+-]+@|"  # paths
+    r"\?\w+=.*|[\w.-]+=[\"'].*|![a-z-]+|[\w.]*\(.*|"  # queries, markup
     r"\{?[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\}?",  # UUID
     re.IGNORECASE,
 )
