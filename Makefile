@@ -50,8 +50,8 @@ generate: $(VENV)/test ## Write the generated documentation anew
 	$(BIN)/python -m tests.generate
 
 .PHONY: wheels
-wheels: $(VENV)/test ## Show, by downloading wheels only, that the locks resolve for every supported Python
-	for v in 3.11 3.12 3.13 3.14; do $(BIN)/pip download -q --only-binary :all: --require-hashes --python-version $$v --platform manylinux_2_28_x86_64 --platform manylinux2014_x86_64 --platform manylinux_2_17_x86_64 -d $(VENV)/wheels-$$v -r requirements/test.lock && echo "Python $$v: $$(ls $(VENV)/wheels-$$v | wc -l) wheels"; done
+wheels: $(VENV)/test ## Show, with wheels only, that the locks resolve for every supported Python
+	for v in 3.11 3.12 3.13 3.14; do rm -rf $(VENV)/wheels && $(BIN)/uv pip install -q --python-version $$v --target $(VENV)/wheels --only-binary :all: --require-hashes -r requirements/system.lock || exit 1; echo "Python $$v: $$(ls -d $(VENV)/wheels/*.dist-info | wc -l) wheels"; done; rm -rf $(VENV)/wheels
 
 .PHONY: locks locks-check
 locks: $(VENV)/test ## Compile the locks anew

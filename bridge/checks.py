@@ -94,8 +94,11 @@ def _greeting(address: tuple[object, ...]) -> str:
 
 
 async def _spool(settings: Settings) -> Result:
-    """It opens, and a file beside it can be written and synced."""
+    """It opens, and a file beside it can be written and synced; one that is not there yet can be made."""
     what = "spool"
+    path = composition.spool_path(settings)
+    if not path.exists():
+        return await _spool_to_be(path)
     try:
         spool = await composition.open_spool(settings, exclusive=False)
     except SpoolError as error:
@@ -105,7 +108,7 @@ async def _spool(settings: Settings) -> Result:
     finally:
         await spool.close()
     try:
-        await asyncio.to_thread(_durable, composition.spool_path(settings).parent)
+        await asyncio.to_thread(_durable, path.parent)
     except OSError as error:
         return Result(False, what, f"its directory cannot be written and synced: {error.strerror}")
     waiting = ", ".join(f"{number} {state}" for state, number in counts.by_state.items() if number) or "empty"
@@ -113,6 +116,19 @@ async def _spool(settings: Settings) -> Result:
     if not usage.accepting:
         return Result(False, what, f"{waiting}; {free}: past its high-water mark or short of disk, mail gets 452")
     return Result(True, what, f"writable and durable; {waiting}; {free}")
+
+
+async def _spool_to_be(path: Path) -> Result:
+    try:
+        await asyncio.to_thread(_durable_for, path)
+    except OSError as error:
+        return Result(False, "spool", f"{path} cannot be made: {error.filename}: {error.strerror}")
+    return Result(True, "spool", f"not there yet; {path} can be made, in a directory that is writable and durable")
+
+
+def _durable_for(path: Path) -> None:
+    """The spool makes its own directory, but no more."""
+    _durable(path.parent if path.parent.exists() else path.parent.parent)
 
 
 def _durable(directory: Path) -> None:

@@ -131,6 +131,16 @@ def test_a_spool_that_is_none(cli_run: Cli, tmp_path: Path) -> None:
     assert "WRONG spool" in done.out
 
 
+def test_a_spool_that_is_not_there_yet(cli_run: Cli, tmp_path: Path) -> None:
+    where = f"sqlite:///{tmp_path}/new/spool.db"
+    done = cli_run("check", "--offline", BRIDGE_LISTEN="127.0.0.1:0", BRIDGE_SPOOL_URL=where)
+    assert (done.code, "can be made" in done.out) == (0, True)
+    assert list(tmp_path.iterdir()) == []
+    for path in ("/proc/new/spool.db", f"{tmp_path}/a/b/spool.db"):
+        done = cli_run("check", "--offline", BRIDGE_LISTEN="127.0.0.1:0", BRIDGE_SPOOL_URL=f"sqlite:///{path}")
+        assert (done.code, f"WRONG spool: {path} cannot be made" in done.out) == (1, True)
+
+
 @pytest.mark.usefixtures("spool")
 def test_a_spool_past_its_high_water_mark(cli_run: Cli) -> None:
     done = cli_run("check", "--offline", BRIDGE_LISTEN="127.0.0.1:0", BRIDGE_SPOOL_MIN_FREE_BYTES=str(2**60))
