@@ -14,6 +14,7 @@ import random
 import signal
 import time
 from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING
 
 import uvloop
 from structlog.typing import FilteringBoundLogger
@@ -24,8 +25,13 @@ from bridge.errors import BridgeError, ConfigurationError, SpoolBroken
 from bridge.intake import Intake, Listen, activated, parse_listen
 from bridge.isolation import Isolation
 from bridge.ops import logs
+from bridge.ops.meter import Meter
+from bridge.ops.status import Monitor
 from bridge.settings import Settings
 from bridge.spool.api import NewMail, Spool
+
+if TYPE_CHECKING:
+    from bridge.ops.page import PageServer
 
 EXIT_BROKEN = 74
 HELD_DAYS = 90
@@ -36,12 +42,13 @@ _HOUR_S = 3600.0
 
 def serve(settings: Settings) -> int:
     """Run until SIGTERM or SIGINT; the exit code."""
-    log = logs.configure(settings.log_format)
-    return uvloop.run(_serve(settings, log))
+    meter = Meter()
+    log = logs.configure(settings.log_format, meter)
+    return uvloop.run(_serve(settings, log, meter))
 
 
-async def _serve(settings: Settings, log: FilteringBoundLogger) -> int:
-    service = Service(settings, log)
+async def _serve(settings: Settings, log: FilteringBoundLogger, meter: Meter) -> int:
+    service = Service(settings, log, meter)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -81,10 +88,12 @@ class Service:
     failed: asyncio.Future[None]
     """Done, with an exception, once a part broke so that the bridge cannot go on."""
 
-    def __init__(self, settings: Settings, log: FilteringBoundLogger) -> None:
-        """Nothing runs before ``start``."""
+    def __init__(self, settings: Settings, log: FilteringBoundLogger, meter: Meter | None = None) -> None:
+        """Nothing runs before ``start``. ``meter`` counts what ``log`` is told."""
         self._settings = settings
         self._log = log
+        self._meter = meter or Meter()
+        self._page: PageServer | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -121,10 +130,25 @@ class Service:
         )
         self._intake = Intake(composition.intake(settings), _Reception(self.spool), log)
         await self._intake.start([*listen, *_activated()])
+        await self._serve_page()
         self._run(self._reading.run())
         self._run(self._delivery.run())
         self._housekeeping = asyncio.create_task(self._keep_house())
         self._say(taken_over)
+
+    async def _serve_page(self) -> None:
+        settings = self._settings
+        if not settings.ops_bind:
+            return
+        from bridge.ops.page import PageServer
+        from bridge.ops.page.app import Page
+
+        monitor = Monitor(self.spool, self._gate, self._meter, settings.tls_cert_file, time.time)
+        page = Page(self.spool, monitor, settings.ops_token.get_secret_value())
+        host, _, port = settings.ops_bind.rpartition(":")
+        self._page = PageServer(page.app, host.strip("[]"), int(port))
+        host, taken = await self._page.start()
+        self._log.info("page", url=f"http://{host}:{taken}/", login=bool(settings.ops_token.get_secret_value()))
 
     def _say(self, taken_over: int) -> None:
         for host, port in self.addresses:
@@ -201,6 +225,8 @@ class Service:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+        if self._page is not None:
+            await self._page.stop()
         await self._gate.close()
         await self._api.close()
         await self.spool.close()

@@ -56,6 +56,13 @@ def _spool_url(value: str) -> str:
     return value
 
 
+def _bind(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if value and not (host and port.isascii() and port.isdigit() and int(port) < 65_536):
+        raise ValueError("host:port ([v6]:port), such as 127.0.0.1:9025")
+    return value
+
+
 Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_lower)]
 NeededNames = Annotated[Names, AfterValidator(_not_empty)]
@@ -212,6 +219,17 @@ class Settings(BaseSettings):
         None, description="PEM private key for STARTTLS.", examples=["/etc/ticket-bridge/tls.key"]
     )
     tls_required: bool = Field(False, description="Whether mail is taken only after STARTTLS.", examples=["false"])
+    ops_bind: Annotated[str, AfterValidator(_bind)] = Field(
+        "",
+        description="Where the operators' page, health and metrics are served: host:port; nowhere when empty.",
+        examples=["127.0.0.1:9025"],
+    )
+    ops_token: SecretStr = Field(
+        SecretStr(""),
+        description="What operators log in to the page with, 16 characters or more; without it only health and "
+        "metrics are served. Or BRIDGE_OPS_TOKEN_FILE.",
+        examples=["at-least-16-characters"],
+    )
     log_format: Literal["json", "console"] = Field("json", description="Form of the log.", examples=["json"])
     retention_days: int = Field(
         14, ge=0, le=3650, description="Days that bodies are kept after delivery.", examples=["14"]
@@ -242,6 +260,10 @@ class Settings(BaseSettings):
             raise ValueError("BRIDGE_TLS_REQUIRED=true needs BRIDGE_TLS_CERT_FILE and BRIDGE_TLS_KEY_FILE")
         if self.signed_addresses != "off" and not self.address_keys.get_secret_value():
             raise ValueError("BRIDGE_SIGNED_ADDRESSES needs BRIDGE_ADDRESS_KEYS")
+        if 0 < len(self.ops_token.get_secret_value()) < 16:
+            raise ValueError(
+                "BRIDGE_OPS_TOKEN is too short: 16 characters or more, such as `openssl rand -hex 16` prints"
+            )
         if self.number_policy in ("authenticated", "known") and not self.authserv_id:
             raise ValueError(
                 f"BRIDGE_NUMBER_POLICY={self.number_policy} needs BRIDGE_AUTHSERV_ID: "

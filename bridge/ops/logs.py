@@ -12,7 +12,7 @@ from pathlib import PurePath
 from typing import Any
 
 import structlog
-from structlog.typing import EventDict, FilteringBoundLogger
+from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
 
 def _places(_logger: Any, _method: str, event: EventDict) -> EventDict:
@@ -37,8 +37,8 @@ class _Quiet(logging.Handler):
         log.log(record.levelno, "library", logger=record.name, line=where, **({"exc_info": error} if error else {}))
 
 
-def configure(form: str) -> FilteringBoundLogger:
-    """Set the process's logging up; ``form`` is ``json`` or ``console``."""
+def configure(form: str, count: Processor | None = None) -> FilteringBoundLogger:
+    """Set the process's logging up; ``form`` is ``json`` or ``console``, ``count`` sees every event."""
     renderer = (
         structlog.processors.JSONRenderer()
         if form == "json"
@@ -49,6 +49,7 @@ def configure(form: str) -> FilteringBoundLogger:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _places,
+            *([count] if count else []),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
