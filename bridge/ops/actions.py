@@ -14,7 +14,7 @@ from bridge.reasons import Reason
 from bridge.spool.api import Audit, Detail, Spool, State
 
 _TICKET = re.compile(r"tkt_[0-9a-hjkmnp-tv-z]{26}|[0-9]{1,18}")
-_NEEDS_A_TICKET = frozenset(
+NEEDS_A_TICKET = frozenset(
     {
         Reason.NO_TICKET,
         Reason.CONFLICTING_REFERENCES,
@@ -25,6 +25,7 @@ _NEEDS_A_TICKET = frozenset(
         Reason.SIBLING_HAS_TICKET,
     }
 )
+"""Reasons for which there is no ticket to release a mail to: it is redirected instead."""
 _HELD = frozenset({State.HELD})
 _KEPT = frozenset({State.RECORDED, State.DISCARDED, State.EXPIRED})
 _WAITING = frozenset({State.RECEIVED, State.READY, State.UNKNOWN})
@@ -47,7 +48,7 @@ class Actions:
     async def release(self, entry_id: str, note: str = "") -> str:
         """Let a held entry go out to the ticket it names; its sender is known on that ticket from now on."""
         detail = await self._spool.detail(entry_id)
-        if detail.entry.state is State.HELD and detail.entry.reason in _NEEDS_A_TICKET:
+        if detail.entry.state is State.HELD and detail.entry.reason in NEEDS_A_TICKET:
             raise WrongState(f"{detail.entry.id} is held as {detail.entry.reason}: redirect it to a ticket instead")
         return await self._send(detail, "release", note, allowed=_HELD, released=True)
 

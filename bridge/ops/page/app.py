@@ -37,7 +37,11 @@ SECURITY: Mapping[str, str] = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-ASSETS: Mapping[str, str] = {"style.css": "text/css; charset=utf-8", "page.js": "text/javascript; charset=utf-8"}
+ASSETS: Mapping[str, str] = {
+    "style.css": "text/css; charset=utf-8",
+    "page.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+}
 RECENT = 15
 BODY_BYTES = 10_000
 """A form's size at most."""

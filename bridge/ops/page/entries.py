@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from bridge.ops.actions import Actions
+from bridge.ops.actions import NEEDS_A_TICKET, Actions
 from bridge.ops.render import as_dict
-from bridge.spool.api import Audit, Detail, Filter, Spool, State
+from bridge.spool.api import Audit, Detail, Entry, Filter, Spool, State
 
 ACTOR = "page"
 LISTED = 200
@@ -24,6 +24,15 @@ OFFERED: Mapping[State, tuple[str, ...]] = {
     State.EXPIRED: ("replay", "redirect", "discard"),
 }
 """The buttons that an entry in a state has; ``Actions`` decides in the end."""
+
+
+def offered(entry: Entry) -> tuple[str, ...]:
+    """The buttons of one entry, the likeliest first."""
+    if entry.erased:
+        return ()
+    if entry.state is State.HELD and entry.reason in NEEDS_A_TICKET:
+        return ("redirect", "retry", "discard")
+    return OFFERED.get(entry.state, ())
 
 
 class Entries:
@@ -68,7 +77,7 @@ class Entries:
             "decided": _decided(detail),
             "lines": detail.decision.reply.lines if revealed and detail.decision and detail.decision.reply else (),
             "revealed": revealed,
-            "offered": () if detail.entry.erased else OFFERED.get(detail.entry.state, ()),
+            "offered": offered(detail.entry),
             "now": self._clock(),
         }
 
