@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -147,6 +148,47 @@ def check(
     for result in results:
         typer.echo(f"{'ok  ' if result.ok else 'WRONG'} {result.what}: {result.found}")
     sys.exit(0 if all(result.ok for result in results) else EXIT_WRONG)
+
+
+@app.command()
+def status(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="As one object.")] = False,
+) -> None:
+    """Show how many mails wait, are held and why, how old the oldest is, and what is wrong; 1 when something is."""
+    settings = _settings(context)
+    from bridge.operating_cli import status as run
+
+    sys.exit(run(settings, as_json=as_json))
+
+
+@app.command("settings")
+def show_settings(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="One object a line.")] = False,
+) -> None:
+    """Show every effective setting and where it comes from; secrets are masked."""
+    environ = dict(os.environ)
+    settings = _settings(context)
+    from bridge.operating_cli import show_settings as run
+
+    run(settings, context.obj, environ, as_json=as_json)
+
+
+@app.command("send-test")
+def send_test(
+    context: typer.Context,
+    ticket: Annotated[str, typer.Option(help="The ticket to write to; BRIDGE_TEST_TICKET without.")] = "",
+    sender: Annotated[str, typer.Option("--from", help="Who it is from.")] = "postmaster@localhost.localdomain",
+    wait: Annotated[float, typer.Option(help="Seconds to wait for its outcome.")] = 60.0,
+    as_json: Annotated[bool, typer.Option("--json", help="As one object.")] = False,
+) -> None:
+    """Send a test mail through the real path and wait until it is on the ticket; 1 when it does not get there."""
+    settings = _settings(context)
+    from bridge.operating_cli import Canary
+    from bridge.operating_cli import send_test as run
+
+    sys.exit(run(settings, Canary(ticket, sender, wait), as_json=as_json))
 
 
 @app.command()

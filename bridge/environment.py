@@ -57,6 +57,24 @@ def load(
     return settings, warnings
 
 
+def sources(environ: Mapping[str, str], env_file: Path | None) -> dict[str, str]:
+    """Where each setting that is not a default comes from, by variable, for people."""
+    named = dict.fromkeys(_from_file(env_file), f"the env file {env_file}") if env_file else {}
+    named |= dict.fromkeys((name for name in environ if name.startswith(PREFIX)), "the environment")
+    for secret in SECRETS:
+        name = PREFIX + secret
+        if f"{name}_FILE" in named:
+            named[name] = f"its file, named by {named[f'{name}_FILE']}"
+        elif name not in named and _credential(environ, name).is_file():
+            named[name] = "a systemd credential"
+    return named
+
+
+def _credential(environ: Mapping[str, str], name: str) -> Path:
+    """Where systemd puts what ``LoadCredential=`` names (systemd.exec(5))."""
+    return Path(environ.get("CREDENTIALS_DIRECTORY", "/nonexistent")) / name.lower()
+
+
 def _from_file(path: Path) -> dict[str, str]:
     try:
         text = path.read_text("utf-8")
@@ -88,7 +106,7 @@ def _read_secret_files(merged: dict[str, str], environ: Mapping[str, str], fault
         if path and name in merged:
             faults.append(f"{name} and {name}_FILE are both set: keep one")
             continue
-        credential = Path(environ.get("CREDENTIALS_DIRECTORY", "/nonexistent")) / name.lower()
+        credential = _credential(environ, name)
         if not path and name not in merged and credential.is_file():
             path = str(credential)
         if path:

@@ -219,6 +219,12 @@ class Settings(BaseSettings):
         None, description="PEM private key for STARTTLS.", examples=["/etc/ticket-bridge/tls.key"]
     )
     tls_required: bool = Field(False, description="Whether mail is taken only after STARTTLS.", examples=["false"])
+    test_ticket: str = Field(
+        "",
+        pattern=r"^(tkt_[0-9a-hjkmnp-tv-z]{26})?$",
+        description="The ticket that `ticket-bridge send-test` writes to when none is given.",
+        examples=["tkt_01hxa3b4c5d6e7f8g9h0j1k2m3"],
+    )
     ops_bind: Annotated[str, AfterValidator(_bind)] = Field(
         "",
         description="Where the operators' page, health and metrics are served: host:port; nowhere when empty.",
