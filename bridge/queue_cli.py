@@ -100,9 +100,9 @@ def list_entries(
 
     from bridge.ops.render import clean
 
-    table = Table(box=None, header_style="bold")
+    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
     for name in ("id", "state", "reason", "ticket", "sender", "attempts", "age"):
-        table.add_column(name, overflow="fold")
+        table.add_column(name, no_wrap=True)
     for row in rows:
         cells = (
             row["id"],
@@ -113,7 +113,8 @@ def list_entries(
             str(row["attempts"]),
         )
         table.add_row(*cells, _age(row["age_seconds"]))
-    Console().print(table)
+    # Ids are there to be copied: a narrow terminal wraps its lines rather than the table its cells.
+    Console(width=max(Console().width, 160), soft_wrap=True).print(table, crop=False)
 
 
 def _age(seconds: float) -> str:
@@ -170,7 +171,7 @@ def _print_detail(detail: Detail, *, text: bool) -> None:
     from bridge.ops.render import clean, lines, summary
     from bridge.reasons import REASONS
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     entry = detail.entry
     console.print(f"{entry.id}  {entry.state}, {entry.reason}: {REASONS[entry.reason]}", markup=False)
     console.print(

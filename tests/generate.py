@@ -17,6 +17,7 @@ from typer.main import get_command
 
 from bridge.cli import app
 from bridge.environment import SECRETS, variable
+from bridge.ops.metrics import METRICS
 from bridge.reasons import CLASSES, REASONS
 from bridge.settings import Settings
 
@@ -134,6 +135,31 @@ def commands() -> str:
     return "\n".join([*lines, "## Exit codes", "", *EXIT_CODES, ""])
 
 
+def metrics() -> str:
+    """docs/metrics.md."""
+    return "\n".join(
+        [
+            "# Health and metrics",
+            "",
+            "Generated from `bridge/ops/metrics.py` by `make generate`. `BRIDGE_OPS_BIND` says where they are served:",
+            "",
+            "| path | answer |",
+            "|---|---|",
+            "| `/healthz` | 200 while the process answers |",
+            "| `/readyz` | 200 while mail is accepted, 503 while it gets 452; JSON with what a person should look at |",
+            "| `/metrics` | Prometheus, text format |",
+            "",
+            "They need no login and carry no address, id or word of a mail. `config/prometheus/alerts.yml` holds the",
+            "alerts that matter, `config/grafana/ticket-bridge.json` a dashboard.",
+            "",
+            "| metric | meaning |",
+            "|---|---|",
+            *(f"| `{name}` | {meaning} |" for name, meaning in METRICS.items()),
+            "",
+        ]
+    )
+
+
 EXIT_CODES = (
     "| code | meaning |",
     "|---|---|",
@@ -169,6 +195,7 @@ def _options(command: Any, name: str) -> list[str]:
 
 
 FILES = {
+    "docs/metrics.md": metrics,
     "docs/commands.md": commands,
     "docs/settings.md": settings,
     "config/bridge.example.env": example_env,
