@@ -45,6 +45,10 @@ test-system: $(VENV)/system ## Kills, fuzzers, Chromium, Postfix (needs the Debi
 test-shared: $(VENV)/test ## The tests that read ../shared
 	$(BIN)/pytest -q -m shared --timeout 600
 
+.PHONY: bench-operating
+bench-operating: $(VENV)/test ## Measure start, memory and --help
+	$(BIN)/python -m benchmarks.operating --out benchmarks/results/operating.md
+
 .PHONY: generate
 generate: $(VENV)/test ## Write the generated documentation anew
 	$(BIN)/python -m tests.generate
