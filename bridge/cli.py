@@ -11,6 +11,7 @@ import asyncio
 import json
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -68,21 +69,29 @@ def common(
     context.obj = env_file
 
 
-def _settings(context: typer.Context) -> Settings:
-    """The settings, taken out of the environment so that no child process inherits a secret."""
+def _settings(context: typer.Context, *, owner: bool = False) -> Settings:
+    """The settings, taken out of the environment so that no child process inherits a secret.
+
+    With ``owner`` the process is the spool's owner's from here on.
+    """
     from bridge.environment import load, strip
 
     settings, warnings = load(env_file=context.obj)
     strip()
     for warning in warnings:
         typer.echo(f"ticket-bridge: {warning}", err=True)
+    if owner:
+        from bridge.composition import spool_path
+        from bridge.ownership import become_owner
+
+        become_owner(spool_path(settings))
     return settings
 
 
 @app.command()
 def serve(context: typer.Context) -> None:
     """Take mail by SMTP and LMTP, keep it safe, and post it as replies. Ends on SIGTERM after what is in flight."""
-    settings = _settings(context)
+    settings = _settings(context, owner=True)
     from bridge.service import serve as run
 
     sys.exit(run(settings))
@@ -139,14 +148,16 @@ def check(
     context: typer.Context,
     offline: Annotated[bool, typer.Option("--offline", help="Only the configuration and the spool.")] = False,
     ticket: Annotated[str, typer.Option(help="A ticket (id or number) that the key must reach.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="One object a line.")] = False,
 ) -> None:
     """Check the configuration, the API and its key, the spool and the ports; say each thing looked at."""
-    settings = _settings(context)
+    settings = _settings(context, owner=True)
     from bridge.checks import run
 
     results = asyncio.run(run(settings, offline=offline, ticket=ticket))
     for result in results:
-        typer.echo(f"{'ok  ' if result.ok else 'WRONG'} {result.what}: {result.found}")
+        plain = f"{'ok  ' if result.ok else 'WRONG'} {result.what}: {result.found}"
+        typer.echo(json.dumps(asdict(result), ensure_ascii=False) if as_json else plain)
     sys.exit(0 if all(result.ok for result in results) else EXIT_WRONG)
 
 
@@ -156,7 +167,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="As one object.")] = False,
 ) -> None:
     """Show how many mails wait, are held and why, how old the oldest is, and what is wrong; 1 when something is."""
-    settings = _settings(context)
+    settings = _settings(context, owner=True)
     from bridge.operating_cli import status as run
 
     sys.exit(run(settings, as_json=as_json))
@@ -184,7 +195,7 @@ def send_test(
     as_json: Annotated[bool, typer.Option("--json", help="As one object.")] = False,
 ) -> None:
     """Send a test mail through the real path and wait until it is on the ticket; 1 when it does not get there."""
-    settings = _settings(context)
+    settings = _settings(context, owner=True)
     from bridge.operating_cli import Canary
     from bridge.operating_cli import send_test as run
 
@@ -194,22 +205,23 @@ def send_test(
 @app.command()
 def address(
     context: typer.Context,
-    ticket: Annotated[str, typer.Argument(help="The ticket's public id: tkt_ and 26 characters.")],
-    as_json: Annotated[bool, typer.Option("--json", help="As an object.")] = False,
+    tickets: Annotated[list[str], typer.Argument(metavar="TICKET…", help="Public ids: tkt_ and 26 characters.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One object a line.")] = False,
 ) -> None:
-    """Print the plus-address that customers answer a ticket at, signed when address keys are set."""
+    """Print the plus-addresses that customers answer tickets at, signed when address keys are set."""
     settings = _settings(context)
     from bridge.composition import address_keys
     from bridge.reference import make_address
 
     keys = address_keys(settings)
-    try:
-        made = make_address(
-            ticket.lower(),
-            mailbox=settings.mailboxes[0],
-            domain=settings.mail_domains[0],
-            key=keys.keys[0] if keys.keys else None,
-        )
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-    typer.echo(json.dumps({"ticket": ticket.lower(), "address": made}) if as_json else made)
+    for ticket in tickets:
+        try:
+            made = make_address(
+                ticket.lower(),
+                mailbox=settings.mailboxes[0],
+                domain=settings.mail_domains[0],
+                key=keys.keys[0] if keys.keys else None,
+            )
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+        typer.echo(json.dumps({"ticket": ticket.lower(), "address": made}) if as_json else made)

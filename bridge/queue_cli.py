@@ -35,10 +35,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="One object a line.")]
 
 
 def _with_spool(context: typer.Context, work: Callable[[Spool], Awaitable[T]]) -> T:
-    from bridge.composition import open_spool
+    from bridge.composition import open_spool, spool_path
     from bridge.environment import load
+    from bridge.ownership import become_owner
 
     settings, _ = load(env_file=context.find_root().obj)
+    become_owner(spool_path(settings))
 
     async def run() -> T:
         spool = await open_spool(settings, exclusive=False)
