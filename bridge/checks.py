@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from bridge import composition
+from bridge import composition, sensitivity
 from bridge.delivery import TicketApi
 from bridge.errors import ApiError, BridgeError, Problem, SpoolError
 from bridge.settings import Settings
@@ -41,7 +41,7 @@ def _configuration(settings: Settings) -> Iterator[Result]:
     yield Result(True, "configuration", f"valid; mail for {mailboxes} at {domains}")
     try:
         keys = composition.address_keys(settings)
-        composition.policy(settings)
+        sensitivity.load(composition.policy(settings).rules, name=composition.rules_name(settings))
     except BridgeError as error:
         yield Result(False, "rules and keys", str(error))
         return

@@ -29,25 +29,24 @@ def address_keys(settings: Settings) -> AddressKeys:
 
 
 def rules_text(settings: Settings) -> str | None:
-    """The operator's rule file. Rules are loaded once here, so that a bad one stops the start.
-
-    Raises ``ConfigurationError``.
-    """
+    """The operator's rule file as it stands; None for the shipped rules. Raises ``ConfigurationError``."""
     path = settings.sensitivity_rules
     if path is None:
-        sensitivity.load()
         return None
     try:
-        text = Path(path).read_text("utf-8")
+        return Path(path).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         what = getattr(error, "strerror", None) or "not UTF-8"
         raise ConfigurationError(f"BRIDGE_SENSITIVITY_RULES: {path}: {what}") from None
-    sensitivity.load(text, name=str(path))
-    return text
+
+
+def rules_name(settings: Settings) -> str:
+    """What messages about the rules call them."""
+    return str(settings.sensitivity_rules or sensitivity.DEFAULT)
 
 
 def policy(settings: Settings) -> pipeline.Policy:
-    """What decisions rest on."""
+    """What decisions rest on. The rules are text here: they are loaded where mail is read."""
     mailboxes = tuple(f"{local}@{domain}" for local in settings.mailboxes for domain in settings.mail_domains)
     return pipeline.Policy(
         loop_marker=loop_marker(settings),

@@ -37,7 +37,7 @@ def _settings(env_file: Path | None) -> tuple[Settings, bool]:
 async def _run(
     files: list[str], settings: Settings, *, configured: bool, assumed: Assumed, as_json: bool, reveal: bool
 ) -> int:
-    from bridge.composition import address_keys, policy
+    from bridge.composition import address_keys, policy, rules_name
 
     ours = Ours(
         domains=frozenset(settings.mail_domains) if configured else frozenset(),
@@ -48,7 +48,7 @@ async def _run(
     )
     console = Console(highlight=False, soft_wrap=True)
     rests_on = policy(settings)
-    covering = Covering(sensitivity.load(rests_on.rules), rests_on.sensitivity.tier)
+    covering = Covering(sensitivity.load(rests_on.rules, name=rules_name(settings)), rests_on.sensitivity.tier)
     unreadable = 0
     async for one in explain_all(files, policy=rests_on, ours=ours, assumed=assumed):
         unreadable += one.decision is None

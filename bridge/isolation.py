@@ -19,8 +19,8 @@ import anyio
 import anyio.to_process
 from anyio import BrokenWorkerProcess
 
-from bridge import pipeline
-from bridge.errors import UnreadableMail
+from bridge import pipeline, sensitivity
+from bridge.errors import ConfigurationError, UnreadableMail
 from bridge.model import Context, Decision, Envelope, InboundMail
 
 CPU_S = 2
@@ -71,6 +71,12 @@ def _decide(
     return pipeline.decide(mail, envelope, addressed, policy, context)
 
 
+def _load(text: str | None, name: str) -> None:
+    """Load rules as mail will, in the process that will, so that they are ready for the first one."""
+    _limit(0)
+    sensitivity.load(text, name=name)
+
+
 class Isolation:
     """A bounded pool of worker processes, started when first needed."""
 
@@ -94,6 +100,10 @@ class Isolation:
         """``pipeline.decide`` in a worker. Raises ``UnreadableMail``."""
         return await self._run(_decide, mail, envelope, addressed, policy, context)
 
+    async def check_rules(self, text: str | None, name: str) -> None:
+        """Load sensitivity rules, and run their examples, in a worker. Raises ``ConfigurationError``."""
+        await self._run(_load, text, name)
+
     async def _run(self, function: Callable[[Unpack[Ts]], T], *args: *Ts) -> T:
         """A worker's death may be a busy machine's fault: the mail gets a second try, and only one at a time does."""
         try:
@@ -116,7 +126,7 @@ async def _once(limiter: anyio.CapacityLimiter, function: Callable[[Unpack[Ts]],
                 return await anyio.to_process.run_sync(
                     function, *args, cancellable=True, limiter=anyio.CapacityLimiter(1)
                 )
-        except (BrokenWorkerProcess, TimeoutError):
+        except (BrokenWorkerProcess, TimeoutError, ConfigurationError):
             raise
         except Exception as error:  # noqa: BLE001 - whatever the mail made its reader raise
             raise UnreadableMail(type(error).__name__) from None

@@ -106,7 +106,8 @@ class Service:
         settings, log = self._settings, self._log
         loop = asyncio.get_running_loop()
         self.failed = loop.create_future()
-        policy = composition.policy(settings)
+        policy, isolation = composition.policy(settings), Isolation()
+        await isolation.check_rules(policy.rules, composition.rules_name(settings))
         listen = [parse_listen(text) for text in settings.listen]
         self.spool = await composition.open_spool(settings, on_fatal=self._broken_in_thread(loop))
         taken_over = await self.spool.recover()
@@ -121,7 +122,7 @@ class Service:
         self._delivery = Delivery(self.spool, sending, self._gate, concurrency=settings.api_concurrency, log=log)
         self._reading = Reading(
             self.spool,
-            Isolation(),
+            isolation,
             Resolver(self._api, self._gate, self.spool),
             ReadingConfig(policy, shadow=settings.mode == "shadow"),
             composition.addresser(settings),

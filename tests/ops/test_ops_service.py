@@ -139,3 +139,14 @@ def test_shadow_mode_posts_nothing_until_it_is_replayed(tmp_path: Path, api: Api
         assert eventually(api.bodies) == ["Hello."]
     finally:
         bridge.process.kill()
+
+
+def test_a_rule_file_that_is_wrong_ends_the_start(tmp_path: Path, api: Api) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text('[[rule]]\nid = "x"\npattern = "("\n')
+    bridge = Bridge(tmp_path, api.url)
+    bridge.process.kill()
+    bridge.environ["BRIDGE_SENSITIVITY_RULES"] = str(rules)
+    done = bridge.command("serve", check=False)
+    assert (done.returncode, str(rules) in done.stderr) == (78, True)
+    assert "Traceback" not in done.stderr
