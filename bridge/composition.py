@@ -10,6 +10,7 @@ from bridge.delivery import SendingConfig, TicketApi
 from bridge.errors import ConfigurationError
 from bridge.intake import IntakeConfig, TlsFiles
 from bridge.model import Envelope, Hints
+from bridge.ops.notices import NoticeConfig
 from bridge.reference import AddressKeys, AddressMatch, parse_address
 from bridge.settings import Settings
 from bridge.spool import open_spool as open_at
@@ -154,6 +155,20 @@ def sending(settings: Settings) -> SendingConfig:
     """What delivery is told."""
     return SendingConfig(
         closed_tickets=settings.closed_tickets, attachments=settings.attachments, department=settings.department
+    )
+
+
+def notices(settings: Settings) -> NoticeConfig | None:
+    """Where reports to senders go; None when none are sent."""
+    if not settings.notice_smarthost:
+        return None
+    host, _, port = settings.notice_smarthost.rpartition(":")
+    return NoticeConfig(
+        host=host.strip("[]"),
+        port=int(port),
+        hostname=settings.effective_hostname,
+        sender=settings.notice_from,
+        loop_marker=loop_marker(settings),
     )
 
 

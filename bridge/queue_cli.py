@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from bridge.errors import UnknownEntry, WrongState
+from bridge.errors import ConfigurationError, UnknownEntry, WrongState
 
 if TYPE_CHECKING:
     from bridge.ops.actions import Actions
+    from bridge.settings import Settings
     from bridge.spool.api import Detail, Entry, Filter, Spool
 
 T = TypeVar("T")
@@ -34,12 +35,17 @@ Older = Annotated[float | None, typer.Option("--older-than", help="Only entries 
 AsJson = Annotated[bool, typer.Option("--json", help="One object a line.")]
 
 
+def _load(context: typer.Context) -> Settings:
+    from bridge.environment import load
+
+    return load(env_file=context.find_root().obj)[0]
+
+
 def _with_spool(context: typer.Context, work: Callable[[Spool], Awaitable[T]]) -> T:
     from bridge.composition import open_spool, spool_path
-    from bridge.environment import load
     from bridge.ownership import become_owner
 
-    settings, _ = load(env_file=context.find_root().obj)
+    settings = _load(context)
     become_owner(spool_path(settings))
 
     async def run() -> T:
@@ -248,6 +254,8 @@ def _command(name: str, text: str, act: Callable[[Actions, str, str], Awaitable[
         older_than: Older = None,
     ) -> None:
         query = _filter(state, ticket, sender, reason, older_than, 1_000_000)
+        if name == "reject" and not _load(context).notice_smarthost:
+            raise ConfigurationError("nobody can be told without BRIDGE_NOTICE_SMARTHOST: discard instead")
         chosen = _selected(context, ids, query, everything=everything, yes=yes, verb=name)
         _act(context, chosen, lambda actions, entry_id: act(actions, entry_id, note))
 
@@ -261,6 +269,11 @@ _command(
 _command("replay", "Post what was recorded, discarded or expired.", lambda actions, i, note: actions.replay(i, note))
 _command("hold", "Keep waiting entries back until a person decides.", lambda actions, i, note: actions.hold(i, note))
 _command("discard", "Decide that entries are not posted.", lambda actions, i, note: actions.discard(i, note))
+_command(
+    "reject",
+    "Decide that entries are not posted, and tell their senders (needs BRIDGE_NOTICE_SMARTHOST).",
+    lambda actions, i, note: actions.reject(i, note),
+)
 
 
 @queue.command()

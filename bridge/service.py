@@ -26,6 +26,7 @@ from bridge.intake import Intake, Listen, activated, parse_listen
 from bridge.isolation import Isolation
 from bridge.ops import logs
 from bridge.ops.meter import Meter
+from bridge.ops.notices import EVERY_S, Notices, look
 from bridge.ops.status import Monitor
 from bridge.settings import Settings
 from bridge.spool.api import NewMail, Spool
@@ -134,7 +135,7 @@ class Service:
         await self._serve_page()
         self._run(self._reading.run())
         self._run(self._delivery.run())
-        self._housekeeping = asyncio.create_task(self._keep_house())
+        self._housekeeping = [asyncio.create_task(self._keep_house()), asyncio.create_task(self._keep_notices())]
         self._say(taken_over)
 
     async def _serve_page(self) -> None:
@@ -145,7 +146,7 @@ class Service:
         from bridge.ops.page.app import Page
 
         monitor = Monitor(self.spool, self._gate, self._meter, settings.tls_cert_file, time.time)
-        page = Page(self.spool, monitor, settings.ops_token.get_secret_value())
+        page = Page(self.spool, monitor, settings.ops_token.get_secret_value(), rejects=bool(settings.notice_smarthost))
         host, _, port = settings.ops_bind.rpartition(":")
         self._page = PageServer(page.app, host.strip("[]"), int(port))
         host, taken = await self._page.start()
@@ -205,6 +206,15 @@ class Service:
             sdnotify.notify("WATCHDOG=1")
             await asyncio.sleep(every_s)
 
+    async def _keep_notices(self) -> None:
+        config = composition.notices(self._settings)
+        if config is None:
+            return
+        notices = Notices(self.spool, config, time.time, self._log)
+        while True:
+            await look(notices, self._log)
+            await asyncio.sleep(EVERY_S)
+
     def reload(self) -> None:
         """Read the TLS certificate anew (SIGHUP); the old one stays when the new one is bad."""
         try:
@@ -217,7 +227,8 @@ class Service:
     async def stop(self) -> None:
         """Listeners first, then what is in flight within the grace period, then the spool."""
         deadline = time.monotonic() + self._settings.grace_seconds
-        self._housekeeping.cancel()
+        for task in self._housekeeping:
+            task.cancel()
         self._reading.stop()
         self._delivery.stop()
         await self._intake.drain(self._settings.grace_seconds)

@@ -236,6 +236,19 @@ class Settings(BaseSettings):
         "metrics are served. Or BRIDGE_OPS_TOKEN_FILE.",
         examples=["at-least-16-characters"],
     )
+    notice_smarthost: Annotated[str, AfterValidator(_bind)] = Field(
+        "",
+        description="Relay for reports (RFC 3464) to senders whose mail expired or was rejected by an operator; none "
+        "are sent when empty.",
+        examples=["127.0.0.1:25"],
+    )
+    notice_from: str = Field(
+        "",
+        pattern=r"^([^@\s<>]+@[^@\s<>]+)?$",
+        description="Address that such reports are from and answers to them go to; needed with "
+        "BRIDGE_NOTICE_SMARTHOST.",
+        examples=["postmaster@example.com"],
+    )
     log_format: Literal["json", "console"] = Field("json", description="Form of the log.", examples=["json"])
     retention_days: int = Field(
         14, ge=0, le=3650, description="Days that bodies are kept after delivery.", examples=["14"]
@@ -266,6 +279,8 @@ class Settings(BaseSettings):
             raise ValueError("BRIDGE_TLS_REQUIRED=true needs BRIDGE_TLS_CERT_FILE and BRIDGE_TLS_KEY_FILE")
         if self.signed_addresses != "off" and not self.address_keys.get_secret_value():
             raise ValueError("BRIDGE_SIGNED_ADDRESSES needs BRIDGE_ADDRESS_KEYS")
+        if self.notice_smarthost and not self.notice_from:
+            raise ValueError("BRIDGE_NOTICE_SMARTHOST needs BRIDGE_NOTICE_FROM; example: postmaster@example.com")
         if 0 < len(self.ops_token.get_secret_value()) < 16:
             raise ValueError(
                 "BRIDGE_OPS_TOKEN is too short: 16 characters or more, such as `openssl rand -hex 16` prints"

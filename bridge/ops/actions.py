@@ -89,10 +89,17 @@ class Actions:
 
     async def discard(self, entry_id: str, note: str = "") -> str:
         """Decide that an entry is not posted; its body is kept for the retention, and can be replayed."""
+        return await self._give_up(entry_id, "discard", note)
+
+    async def reject(self, entry_id: str, note: str = "") -> str:
+        """The same, and its sender is told when that may be (``bridge.ops.notices``)."""
+        return await self._give_up(entry_id, "reject", note)
+
+    async def _give_up(self, entry_id: str, action: str, note: str) -> str:
         detail = await self._spool.detail(entry_id)
         await self._spool.operate(
             detail.entry.id,
-            self._audit("discard", note),
+            self._audit(action, note),
             allowed=_HELD | _WAITING | {State.RECORDED, State.EXPIRED},
             state=State.DISCARDED,
             reason=Reason.BY_OPERATOR,

@@ -52,13 +52,21 @@ View = Callable[[Request, Session], Awaitable[Response]]
 class Page:
     """All routes of one bridge."""
 
-    def __init__(self, spool: Spool, monitor: Monitor, token: str, clock: Callable[[], float] = time.time) -> None:
-        """Without a ``token`` only health and metrics are served."""
+    def __init__(
+        self,
+        spool: Spool,
+        monitor: Monitor,
+        token: str,
+        clock: Callable[[], float] = time.time,
+        *,
+        rejects: bool = False,
+    ) -> None:
+        """Without a ``token`` only health and metrics are served; ``rejects`` when senders can be told."""
         self._spool = spool
         self._monitor = monitor
         self._login = Login(token, clock) if token else None
         self._templates = environment()
-        self._entries = Entries(spool, clock)
+        self._entries = Entries(spool, clock, rejects=rejects)
         self.app = Starlette(
             routes=[
                 Route("/healthz", self.healthz),

@@ -26,22 +26,26 @@ OFFERED: Mapping[State, tuple[str, ...]] = {
 """The buttons that an entry in a state has; ``Actions`` decides in the end."""
 
 
-def offered(entry: Entry) -> tuple[str, ...]:
+def offered(entry: Entry, *, rejects: bool) -> tuple[str, ...]:
     """The buttons of one entry, the likeliest first."""
     if entry.erased:
         return ()
+    found = OFFERED.get(entry.state, ())
     if entry.state is State.HELD and entry.reason in NEEDS_A_TICKET:
-        return ("redirect", "retry", "discard")
-    return OFFERED.get(entry.state, ())
+        found = ("redirect", "retry", "discard")
+    return (*found, "reject") if rejects and entry.state is State.HELD else found
 
 
 class Entries:
     """Reads and moves entries for the page."""
 
-    ACTIONS: ClassVar[frozenset[str]] = frozenset({"retry", "release", "replay", "hold", "discard", "redirect"})
+    ACTIONS: ClassVar[frozenset[str]] = frozenset(
+        {"retry", "release", "replay", "hold", "discard", "redirect", "reject"}
+    )
 
-    def __init__(self, spool: Spool, clock: Callable[[], float]) -> None:
-        """``clock`` gives seconds since the epoch."""
+    def __init__(self, spool: Spool, clock: Callable[[], float], *, rejects: bool) -> None:
+        """``clock`` gives seconds since the epoch; ``rejects`` offers to tell senders."""
+        self._rejects = rejects
         self._spool = spool
         self._clock = clock
 
@@ -77,13 +81,13 @@ class Entries:
             "decided": _decided(detail),
             "lines": detail.decision.reply.lines if revealed and detail.decision and detail.decision.reply else (),
             "revealed": revealed,
-            "offered": offered(detail.entry),
+            "offered": offered(detail.entry, rejects=self._rejects),
             "now": self._clock(),
         }
 
     async def act(self, entry_id: str, action: str, form: Mapping[str, str]) -> str:
         """Do what a button says; the entry's id. Raises ``WrongState`` and ``UnknownEntry``."""
-        if action not in self.ACTIONS:
+        if action not in self.ACTIONS or (action == "reject" and not self._rejects):
             raise HTTPException(404)
         actions, note = Actions(self._spool, ACTOR, self._clock), form.get("note", "")[:500]
         if action == "redirect":
