@@ -132,21 +132,29 @@ class Service:
         )
         self._intake = Intake(composition.intake(settings), _Reception(self.spool), log)
         await self._intake.start([*listen, *_activated()])
-        await self._serve_page()
+        await self._serve_page(isolation)
         self._run(self._reading.run())
         self._run(self._delivery.run())
         self._housekeeping = [asyncio.create_task(self._keep_house()), asyncio.create_task(self._keep_notices())]
         self._say(taken_over)
 
-    async def _serve_page(self) -> None:
+    async def _serve_page(self, isolation: Isolation) -> None:
         settings = self._settings
         if not settings.ops_bind:
             return
+        from bridge.ops.cases import Cases
         from bridge.ops.page import PageServer
         from bridge.ops.page.app import Page
 
+        directory = composition.spool_path(settings).parent / "cases"
         monitor = Monitor(self.spool, self._gate, self._meter, settings.tls_cert_file, time.time)
-        page = Page(self.spool, monitor, settings.ops_token.get_secret_value(), rejects=bool(settings.notice_smarthost))
+        page = Page(
+            self.spool,
+            monitor,
+            settings.ops_token.get_secret_value(),
+            cases=Cases(self.spool, directory, isolation.read, time.time),
+            rejects=bool(settings.notice_smarthost),
+        )
         host, _, port = settings.ops_bind.rpartition(":")
         self._page = PageServer(page.app, host.strip("[]"), int(port))
         host, taken = await self._page.start()

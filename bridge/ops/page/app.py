@@ -19,9 +19,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from bridge.errors import SpoolError, UnknownEntry
+from bridge.errors import SpoolError, UnknownEntry, UnreadableMail
 from bridge.ops import metrics
-from bridge.ops.page.entries import Entries
+from bridge.ops.cases import KINDS, Cases
+from bridge.ops.page.entries import ACTOR, Entries
 from bridge.ops.page.login import Login, Session, csrf_holds, same_origin
 from bridge.ops.page.show import bars, environment
 from bridge.ops.status import Monitor
@@ -59,9 +60,11 @@ class Page:
         token: str,
         clock: Callable[[], float] = time.time,
         *,
+        cases: Cases | None = None,
         rejects: bool = False,
     ) -> None:
         """Without a ``token`` only health and metrics are served; ``rejects`` when senders can be told."""
+        self._cases = cases
         self._spool = spool
         self._monitor = monitor
         self._login = Login(token, clock) if token else None
@@ -78,10 +81,11 @@ class Page:
                 Route("/", self._seen(self.overview)),
                 Route("/entries", self._seen(self.listing)),
                 Route("/entries/{entry_id}", self._seen(self.entry)),
+                Route("/entries/{entry_id}/case", self._posted(self.case), methods=["POST"]),
                 Route("/entries/{entry_id}/text", self._posted(self.text), methods=["POST"]),
                 Route("/entries/{entry_id}/{action}", self._posted(self.act), methods=["POST"]),
             ],
-            exception_handlers={HTTPException: self.refused, SpoolError: self.failed},
+            exception_handlers={HTTPException: self.refused, SpoolError: self.failed, UnreadableMail: self.failed},
         )
 
     async def healthz(self, _request: Request) -> Response:
@@ -155,12 +159,22 @@ class Page:
         """One mail's way, without its words."""
         found = await self._entries.one(request.path_params["entry_id"], revealed=False)
         done = request.query_params.get("done", "")
-        return self._render("entry.html", request, session, done=done if done in self._entries.ACTIONS else "", **found)
+        return self._render(
+            "entry.html", request, session, done=done if done in {*self._entries.ACTIONS, "case"} else "", **found
+        )
 
     async def text(self, request: Request, session: Session) -> Response:
         """The same with its words; the ledger records who looked."""
         found = await self._entries.one(request.path_params["entry_id"], revealed=True)
         return self._render("entry.html", request, session, done="", **found)
+
+    async def case(self, request: Request, _session: Session) -> Response:
+        """Keep a redacted copy of a mail that was cut or flagged wrongly."""
+        if self._cases is None:
+            raise HTTPException(404)
+        entry_id, kind = request.path_params["entry_id"], (await _form(request)).get("kind", "")
+        await self._cases.keep(entry_id, kind, ACTOR)
+        return RedirectResponse(f"/entries/{entry_id}?done=case", 303, headers=dict(SECURITY))
 
     async def act(self, request: Request, _session: Session) -> Response:
         """Retry, release, replay, hold, discard or redirect."""
@@ -210,7 +224,11 @@ class Page:
     ) -> Response:
         try:
             text = self._templates.get_template(template).render(
-                path=request.url.path, csrf=session.csrf if session else "", reasons=REASONS, **context
+                path=request.url.path,
+                csrf=session.csrf if session else "",
+                reasons=REASONS,
+                kinds=KINDS if self._cases else {},
+                **context,
             )
         except jinja2.TemplateError as error:
             raise RuntimeError(f"the page {template} cannot be made: {type(error).__name__}") from None
