@@ -30,6 +30,8 @@ KINDS = {
     "should_be_flagged": "It should have been flagged",
     "should_not_be_flagged": "It should not have been flagged",
 }
+MIN_STEM = 5
+"""Letters from which a keyword is looked for inside other words."""
 _WORD = re.compile(r"[^\W\d_]+")
 _DIGIT = re.compile(r"\d")
 _KEPT_ATTRIBUTES = ("class", "id", "type", "dir")
@@ -42,16 +44,21 @@ def known_words() -> frozenset[str]:
     for table in (files("bridge.reply") / "locales").iterdir():
         if table.name.endswith(".toml"):
             found |= set(_words_in(tomllib.loads(table.read_text("utf-8"))))
+    found |= {word for phrase in _keywords() for word in _words_in(phrase)}
     found |= set(_words_in([value for name, value in vars(lexicon).items() if not name.startswith("__")]))
     return frozenset(found)
 
 
 @cache
 def known_stems() -> tuple[str, ...]:
-    """Keywords of the sensitivity rules, which stand for their inflections and compounds too."""
+    """Keywords of the sensitivity rules that stand for their inflections and compounds too (``*`` in the rule file)."""
+    return tuple(sorted(word.strip("*").casefold() for word in _keywords() if "*" in word and len(word) > MIN_STEM))
+
+
+def _keywords() -> Iterator[str]:
     rules = tomllib.loads((files("bridge.sensitivity") / DEFAULT).read_text("utf-8"))
-    stems = {word for rule in rules["rule"] for word in _words_in(rule.get("words", []))}
-    return tuple(sorted(stem for stem in stems if len(stem) > 2))
+    for rule in rules["rule"]:
+        yield from (part for phrase in rule.get("words", []) for part in phrase.split())
 
 
 @lru_cache(maxsize=10_000)
