@@ -5,7 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK = requirements/$(1).lock
 COMPILE := uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 pyproject.toml requirements/build.in
-WORKERS ?= auto
+# More than there are cores: many tests wait for a process or a clock.
+WORKERS ?= 5
 .DEFAULT_GOAL := help
 
 .PHONY: help
