@@ -118,6 +118,8 @@ class Attempt:
     request_id: str = ""
     message_id: str = ""
     """The API's id of what it made: ``tmsg_…``, ``tkt_…`` or ``satt_…``."""
+    ticket: str = ""
+    """The lane that the entry was in: what was done for another ticket does not count after a redirect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,7 +305,7 @@ class Spool(Protocol):
         """The ``tmsg_`` ids on this ticket that the ledger has confirmed as posted by us."""
 
     async def last_reopened(self, ticket: str) -> float | None:
-        """When this ticket was last reopened by us."""
+        """When this ticket was last reopened by us: the newest intent to that went well, or is still open."""
 
     async def list(self, query: Filter) -> Sequence[Entry]:
         """Entries, in the order of acceptance (or newest first)."""

@@ -122,7 +122,7 @@ def intend(db: sqlite3.Connection, claim: Claim, kind: Kind, fingerprint: str, n
     )
     if kind in (Kind.POST, Kind.CREATE):
         db.execute("UPDATE entries SET state = 'sending', reason = 'waiting', updated_at = ? WHERE seq = ?", (now, seq))
-    return Attempt(number, kind, now, fingerprint, claim.token)
+    return Attempt(number, kind, now, fingerprint, claim.token, ticket=row["lane"])
 
 
 def finish(db: sqlite3.Connection, claim: Claim, number: int, result: AttemptResult, now: float) -> None:

@@ -59,6 +59,7 @@ def attempt(row: sqlite3.Row) -> Attempt:
         detail=row["detail"],
         request_id=row["request_id"],
         message_id=row["message_id"],
+        ticket=row["ticket"],
     )
 
 

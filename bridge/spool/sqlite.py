@@ -232,7 +232,9 @@ class SqliteSpool:
 
     async def last_reopened(self, ticket: str) -> float | None:
         """When this ticket was last reopened by us."""
-        sql = "SELECT max(intent_at) FROM attempts WHERE ticket = ? AND kind = 'reopen'"
+        sql = (
+            "SELECT max(intent_at) FROM attempts WHERE ticket = ? AND kind = 'reopen' AND outcome IN ('', 'delivered')"
+        )
         found = await self._read(lambda db: lookups.value(db, sql, ticket))
         return found if isinstance(found, float) else None
 
