@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from bridge import composition, sensitivity
 from bridge.delivery import TicketApi
-from bridge.errors import ApiError, BridgeError, Problem, SpoolError
+from bridge.errors import ApiError, BridgeError, Problem
 from bridge.settings import Settings
 
 NOBODY = "tkt_00000000000000000000000000"
@@ -41,6 +41,7 @@ def _configuration(settings: Settings) -> Iterator[Result]:
     yield Result(True, "configuration", f"valid; mail for {mailboxes} at {domains}")
     try:
         keys = composition.address_keys(settings)
+        composition.spool_keys(settings)
         sensitivity.load(composition.policy(settings).rules, name=composition.rules_name(settings))
     except BridgeError as error:
         yield Result(False, "rules and keys", str(error))
@@ -101,7 +102,7 @@ async def _spool(settings: Settings) -> Result:
         return await _spool_to_be(path)
     try:
         spool = await composition.open_spool(settings, exclusive=False)
-    except SpoolError as error:
+    except BridgeError as error:
         return Result(False, what, str(error))
     try:
         counts, usage = await spool.counts(), spool.usage()

@@ -13,8 +13,8 @@ from bridge.model import Envelope, Hints
 from bridge.ops.notices import NoticeConfig
 from bridge.reference import AddressKeys, AddressMatch, parse_address
 from bridge.settings import Settings
+from bridge.spool import SpoolKey, parse_keys, path_of
 from bridge.spool import open_spool as open_at
-from bridge.spool import path_of
 from bridge.spool.api import Spool
 
 OWNER = "bridge"
@@ -89,15 +89,27 @@ def addresser(settings: Settings) -> Callable[[Envelope], pipeline.Addressed]:
     return addressed
 
 
+def spool_keys(settings: Settings) -> tuple[SpoolKey, ...]:
+    """The keys that seal mail at rest. Raises ``ConfigurationError``; never shows a key."""
+    try:
+        return parse_keys(settings.spool_key.get_secret_value())
+    except ValueError as error:
+        raise ConfigurationError(f"BRIDGE_SPOOL_KEY: {error}") from None
+
+
 async def open_spool(
     settings: Settings, *, exclusive: bool = True, on_fatal: Callable[[], None] = lambda: None
 ) -> Spool:
-    """The spool, for serving or (not ``exclusive``) for a command beside it. Raises ``SpoolBroken``."""
+    """The spool, for serving or (not ``exclusive``) for a command beside it.
+
+    Raises ``SpoolBroken``, or ``ConfigurationError`` for a wrong key.
+    """
     return await open_at(
         settings.spool_url,
         owner=OWNER if exclusive else "command",
         high_water_bytes=settings.spool_high_water_bytes,
         min_free_bytes=settings.spool_min_free_bytes,
+        keys=spool_keys(settings),
         create=exclusive,
         exclusive=exclusive,
         on_fatal=on_fatal,

@@ -55,7 +55,7 @@ class SpoolFull(SpoolError):
 
 
 class SpoolBroken(SpoolError):
-    """The spool is damaged, read-only, sealed with another key, or of a newer schema: a person must act."""
+    """The spool is damaged, read-only, or of a newer schema: a person must act."""
 
 
 class StaleToken(SpoolError):

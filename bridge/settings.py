@@ -127,6 +127,12 @@ class Settings(BaseSettings):
     spool_min_free_bytes: int = Field(
         268_435_456, ge=0, description="Free disk space below which mail is answered 452.", examples=["268435456"]
     )
+    spool_key: SecretStr = Field(
+        SecretStr(""),
+        description="Keys that seal mail at rest (AES-256-GCM): letter:base64 of 32 bytes, comma-separated; the first "
+        "one seals, all open. Plain when empty. Or BRIDGE_SPOOL_KEY_FILE.",
+        examples=["a:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="],
+    )
     max_message_bytes: int = Field(
         26_214_400, ge=65_536, description="Largest mail; the relay's own limit must be lower.", examples=["26214400"]
     )

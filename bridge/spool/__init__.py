@@ -40,7 +40,7 @@ async def open_spool(
 
     ``owner`` names who claims (one bridge keeps its name over restarts); ``exclusive`` is for the process that serves,
     without it the spool is opened beside that one. ``on_fatal`` is called, in any thread, when nothing can be promised
-    any more. Raises ``SpoolBroken`` saying what to do.
+    any more. Raises ``SpoolBroken``, or ``ConfigurationError`` for a wrong key, saying what to do.
     """
 
     def make() -> Spool:

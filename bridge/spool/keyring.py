@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from bridge.errors import SpoolBroken
+from bridge.errors import ConfigurationError, SpoolBroken
 from bridge.spool.cipher import Cipher
 
 _KNOWN = b"ticket-bridge spool key"
@@ -13,22 +13,34 @@ SEALED = (("mails", "id", "raw"), ("entries", "seq", "decision"), ("texts", "row
 
 
 def check(db: sqlite3.Connection, cipher: Cipher) -> None:
-    """Compare the configured keys with those used so far, and write down new ones. Raises ``SpoolBroken``."""
+    """Compare the configured keys with those used so far, and write down new ones. Raises ``ConfigurationError``."""
     stored = {row["id"]: row["sealed"] for row in db.execute("SELECT id, sealed FROM keys")}
     for name, sealed in stored.items():
         if name in cipher.names:
-            if cipher.unseal(sealed) != _KNOWN:
-                raise SpoolBroken(f"the spool's record of key {name!r} is damaged: verify the spool")
+            _prove(cipher, name, sealed)
         elif uses(db, name):
-            raise SpoolBroken(
-                f"the spool holds mail sealed with key {name!r}, which is not configured: "
-                "put it back behind the new one, then run `ticket-bridge spool compact`"
+            raise ConfigurationError(
+                f"BRIDGE_SPOOL_KEY: the spool holds mail sealed with key {name!r}, which is not configured: "
+                f"put it back, behind a new one if there is one ({name}:…), until `ticket-bridge spool compact` has run"
             )
         else:
             db.execute("DELETE FROM keys WHERE id = ?", (name,))
     for name in cipher.names:
         if name not in stored:
             db.execute("INSERT OR IGNORE INTO keys VALUES (?, ?)", (name, cipher.seal_with(name, _KNOWN)))
+
+
+def _prove(cipher: Cipher, name: str, sealed: bytes) -> None:
+    """The configured key opens what the key of this name once sealed."""
+    try:
+        if cipher.unseal(sealed) == _KNOWN:
+            return
+    except SpoolBroken:
+        pass
+    raise ConfigurationError(
+        f"BRIDGE_SPOOL_KEY: key {name!r} is not the one that the spool's mail was sealed with: configure that one, "
+        "and give a new key a letter of its own"
+    )
 
 
 def uses(db: sqlite3.Connection, name: str) -> bool:

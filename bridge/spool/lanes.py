@@ -32,13 +32,18 @@ def elect(db: sqlite3.Connection, lane: str, now: float) -> None:
     """Make the earliest waiting entry of a lane its head, unless the present one is being worked on."""
     if not lane:
         return
-    present = db.execute("SELECT seq, state, lease_until FROM entries WHERE lane = ? AND head = 1", (lane,)).fetchone()
+    present = db.execute(
+        "SELECT seq, state, lease_until, owner FROM entries WHERE lane = ? AND head = 1", (lane,)
+    ).fetchone()
     if present and (present["state"] in ("sending", "unknown") or present["lease_until"] > now):
         return
     first = db.execute(
         "SELECT min(seq) FROM entries WHERE lane = ? AND state IN ('ready', 'sending', 'unknown')", (lane,)
     ).fetchone()[0]
     if present and present["seq"] != first:
+        if present["owner"]:
+            # Its worker is late: it must not begin to send beside the new head's.
+            give_back(db, present["seq"], present["state"])
         db.execute("UPDATE entries SET head = 0 WHERE seq = ?", (present["seq"],))
     if first is not None and (present is None or present["seq"] != first):
         db.execute("UPDATE entries SET head = 1 WHERE seq = ?", (first,))

@@ -85,8 +85,8 @@ def find(db: sqlite3.Connection, entry_id: str) -> sqlite3.Row:
 
 def raw(db: sqlite3.Connection, cipher: Cipher, entry_id: str) -> bytes:
     """The raw mail of an entry, checked against its digest."""
-    row = db.execute("SELECT m.raw, m.digest FROM entries e JOIN mails m ON m.id = e.mail WHERE e.id = ?", (entry_id,))
-    found = row.fetchone()
+    sql = "SELECT m.raw, m.digest FROM entries e JOIN mails m ON m.id = e.mail WHERE e.id = ? AND e.erased = 0"
+    found = db.execute(sql, (entry_id,)).fetchone()
     if found is None or found["raw"] is None:
         raise UnknownEntry(f"{entry_id}: there is no such entry, or its body was erased")
     data = cipher.unseal(found["raw"])

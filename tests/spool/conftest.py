@@ -1,4 +1,11 @@
-"""The stores that the conformance suite runs against."""
+"""The stores that the conformance suite runs against.
+
+A store joins by a name in ``STORES`` and a fixture of that name, which gives a ``Factory``: called with a fresh
+directory and a clock it makes a new, empty spool, and answers with the function that opens that same spool again and
+again (``await opener(owner="b", exclusive=False)``). A store that needs a server starts it in a fixture of session
+scope and makes a database, or a schema, for each call. Everything in ``test_spool_conformance``, ``test_spool_ledger``
+and ``test_spool_machine`` then holds for it; what is about one store's files stands in a module of its own.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +19,31 @@ import pytest
 from bridge.spool import Spool, SpoolKey, open_spool
 from tests.spool.samples import Clock
 
+STORES = ("sqlite", "sqlite_sealed")
 KEY_A = SpoolKey("a", bytes(range(32)))
 KEY_B = SpoolKey("b", bytes(range(1, 33)))
 Opener = Callable[..., Awaitable[Spool]]
+Factory = Callable[[Path, Clock], Opener]
+DEFAULTS: dict[str, object] = {"owner": "bridge-1", "high_water_bytes": 1 << 30, "min_free_bytes": 0}
+
+
+def opener_at(url: str, clock: Clock, **fixed: object) -> Opener:
+    """Opens the spool at ``url``."""
+
+    async def open_(**options: object) -> Spool:
+        return await open_spool(url, **{**DEFAULTS, "clock": clock, **fixed, **options})  # type: ignore[arg-type]  # a mapping
+
+    return open_
+
+
+@pytest.fixture(scope="session")
+def sqlite() -> Factory:
+    return lambda directory, clock: opener_at(f"sqlite:///{directory}/spool.db", clock)
+
+
+@pytest.fixture(scope="session")
+def sqlite_sealed() -> Factory:
+    return lambda directory, clock: opener_at(f"sqlite:///{directory}/spool.db", clock, keys=(KEY_A,))
 
 
 @pytest.fixture
@@ -22,22 +51,17 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=["sqlite", "sqlite-sealed"])
-def opener(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Opener:
-    """Opens the same spool again and again: ``await opener(owner="b", exclusive=False)``."""
-    keys = (KEY_A,) if request.param.endswith("sealed") else ()
+@pytest.fixture(params=STORES)
+def store(request: pytest.FixtureRequest) -> Factory:
+    """Makes spools of one kind of store."""
+    factory: Factory = request.getfixturevalue(request.param)
+    return factory
 
-    async def open_(**options: object) -> Spool:
-        defaults: dict[str, object] = {
-            "owner": "bridge-1",
-            "high_water_bytes": 1 << 30,
-            "min_free_bytes": 0,
-            "keys": keys,
-            "clock": clock,
-        }
-        return await open_spool(f"sqlite:///{tmp_path}/spool.db", **{**defaults, **options})  # type: ignore[arg-type]  # a mapping
 
-    return open_
+@pytest.fixture
+def opener(store: Factory, tmp_path: Path, clock: Clock) -> Opener:
+    """Opens one spool again and again."""
+    return store(tmp_path, clock)
 
 
 @pytest.fixture
