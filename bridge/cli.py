@@ -13,16 +13,14 @@ import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from bridge import __version__
-from bridge.errors import BridgeError, ConfigurationError, SpoolError
+from bridge.errors import BridgeError, ConfigurationError, SpoolError, UnknownEntry, WrongState
+from bridge.loading_cli import WITHOUT_API, examples, settings_of
 from bridge.queue_cli import queue
-
-if TYPE_CHECKING:
-    from bridge.settings import Settings
 
 EXIT_WRONG, EXIT_BROKEN, EXIT_LATER, EXIT_CONFIG = 1, 74, 75, 78
 
@@ -32,6 +30,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Settings are BRIDGE_* variables (docs/settings.md). Exit codes: 0 all well; 1 something is wrong with what "
+    "was looked at; 2 bad usage; 74 the spool is broken; 75 try again later; 78 configuration.",
 )
 app.add_typer(queue, name="queue")
 
@@ -44,6 +44,8 @@ def main() -> None:
         typer.echo(f"ticket-bridge: {error}", err=True)
         if isinstance(error, ConfigurationError):
             sys.exit(EXIT_CONFIG)
+        if isinstance(error, UnknownEntry | WrongState):
+            sys.exit(EXIT_WRONG)
         broken = isinstance(error, SpoolError) and not error.temporary
         sys.exit(EXIT_BROKEN if broken else EXIT_LATER)
     except KeyboardInterrupt:
@@ -69,35 +71,20 @@ def common(
     context.obj = env_file
 
 
-def _settings(context: typer.Context, *, owner: bool = False) -> Settings:
-    """The settings, taken out of the environment so that no child process inherits a secret.
-
-    With ``owner`` the process is the spool's owner's from here on.
-    """
-    from bridge.environment import load, strip
-
-    settings, warnings = load(env_file=context.obj)
-    strip()
-    for warning in warnings:
-        typer.echo(f"ticket-bridge: {warning}", err=True)
-    if owner:
-        from bridge.composition import spool_path
-        from bridge.ownership import become_owner
-
-        become_owner(spool_path(settings))
-    return settings
-
-
-@app.command()
+@app.command(epilog=examples("serve", "--env-file /etc/ticket-bridge/bridge.env serve"))
 def serve(context: typer.Context) -> None:
     """Take mail by SMTP and LMTP, keep it safe, and post it as replies. Ends on SIGTERM after what is in flight."""
-    settings = _settings(context, owner=True)
+    settings = settings_of(context, owner=True)
     from bridge.service import serve as run
 
     sys.exit(run(settings))
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "sandbox --bind 127.0.0.1:8080 --key secret", "sandbox --bind 127.0.0.1:0 --key secret --database tickets.db"
+    )
+)
 def sandbox(
     bind: Annotated[str, typer.Option(help="Where to listen: HOST:PORT; port 0 takes a free one and prints it.")],
     key: Annotated[list[str], typer.Option(help="A key with both scopes; may be repeated.")],
@@ -111,7 +98,7 @@ def sandbox(
     run(bind, keys=key, write_only_keys=write_only_key or [], database=database, rate_limit=rate_limit)
 
 
-@app.command()
+@app.command(epilog=examples("demo", "demo --once"))
 def demo(
     once: Annotated[
         bool, typer.Option("--once", help="End after the mails; 0 only if each ended as it should, by the API's word.")
@@ -123,7 +110,13 @@ def demo(
     sys.exit(run(once=once))
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "explain mail.eml",
+        "explain --json inbox.mbox Maildir",
+        "explain --rcpt support+149943@example.com --mail-from '' - < mail.eml",
+    )
+)
 def explain(
     context: typer.Context,
     files: Annotated[
@@ -143,7 +136,7 @@ def explain(
     sys.exit(run(files or ["-"], env_file=context.obj, assumed=assumed, as_json=as_json, reveal=reveal))
 
 
-@app.command()
+@app.command(epilog=examples("check", "check --ticket 149943", "check --offline --json"))
 def check(
     context: typer.Context,
     offline: Annotated[bool, typer.Option("--offline", help="Only the configuration and the spool.")] = False,
@@ -151,7 +144,7 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="One object a line.")] = False,
 ) -> None:
     """Check the configuration, the API and its key, the spool and the ports; say each thing looked at."""
-    settings = _settings(context, owner=True)
+    settings = settings_of(context, owner=True)
     from bridge.checks import run
 
     results = asyncio.run(run(settings, offline=offline, ticket=ticket))
@@ -161,32 +154,32 @@ def check(
     sys.exit(0 if all(result.ok for result in results) else EXIT_WRONG)
 
 
-@app.command()
+@app.command(epilog=examples("status", "status --json"))
 def status(
     context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="As one object.")] = False,
 ) -> None:
     """Show how many mails wait, are held and why, how old the oldest is, and what is wrong; 1 when something is."""
-    settings = _settings(context, owner=True)
+    settings = settings_of(context, owner=True, defaults=WITHOUT_API)
     from bridge.operating_cli import status as run
 
     sys.exit(run(settings, as_json=as_json))
 
 
-@app.command("settings")
+@app.command("settings", epilog=examples("settings", "settings --json"))
 def show_settings(
     context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="One object a line.")] = False,
 ) -> None:
     """Show every effective setting and where it comes from; secrets are masked."""
     environ = dict(os.environ)
-    settings = _settings(context)
+    settings = settings_of(context)
     from bridge.operating_cli import show_settings as run
 
     run(settings, context.obj, environ, as_json=as_json)
 
 
-@app.command("send-test")
+@app.command("send-test", epilog=examples("send-test --ticket tkt_01hxa3b4c5d6e7f8g9h0j1k2m3 --wait 120"))
 def send_test(
     context: typer.Context,
     ticket: Annotated[str, typer.Option(help="The ticket to write to; BRIDGE_TEST_TICKET without.")] = "",
@@ -195,21 +188,21 @@ def send_test(
     as_json: Annotated[bool, typer.Option("--json", help="As one object.")] = False,
 ) -> None:
     """Send a test mail through the real path and wait until it is on the ticket; 1 when it does not get there."""
-    settings = _settings(context, owner=True)
+    settings = settings_of(context, owner=True)
     from bridge.operating_cli import Canary
     from bridge.operating_cli import send_test as run
 
     sys.exit(run(settings, Canary(ticket, sender, wait), as_json=as_json))
 
 
-@app.command()
+@app.command(epilog=examples("address tkt_01hxa3b4c5d6e7f8g9h0j1k2m3"))
 def address(
     context: typer.Context,
     tickets: Annotated[list[str], typer.Argument(metavar="TICKET…", help="Public ids: tkt_ and 26 characters.")],
     as_json: Annotated[bool, typer.Option("--json", help="One object a line.")] = False,
 ) -> None:
     """Print the plus-addresses that customers answer tickets at, signed when address keys are set."""
-    settings = _settings(context)
+    settings = settings_of(context)
     from bridge.composition import address_keys
     from bridge.reference import make_address
 

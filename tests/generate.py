@@ -131,7 +131,7 @@ def commands() -> str:
         *_options(root, "ticket-bridge"),
     ]
     for name, command in sorted(_leaves(root, "ticket-bridge")):
-        lines += [f"## {name}", "", (command.help or "").strip(), "", *_options(command, name)]
+        lines += [f"## {name}", "", (command.help or "").strip(), "", *_options(command, name), *_examples(command)]
     return "\n".join([*lines, "## Exit codes", "", *EXIT_CODES, ""])
 
 
@@ -180,6 +180,11 @@ def _leaves(command: Any, name: str) -> Iterator[tuple[str, Any]]:
         return
     for child, sub in children.items():
         yield from _leaves(sub, f"{name} {child}")
+
+
+def _examples(command: Any) -> list[str]:
+    _, *lines = (command.epilog or "").split("\n\n")
+    return ["```sh", *lines, "```", ""] if lines else []
 
 
 def _options(command: Any, name: str) -> list[str]:
