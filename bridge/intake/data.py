@@ -77,7 +77,10 @@ def has_bare_newlines(content: bytes) -> bool:
 def normalise_newlines(content: bytes) -> bytes:
     """Every bare CR or LF becomes CRLF; CRCRLF, the work of one conversion too many, is one line end.
 
+    In the header a bare CR becomes a space: relays take it for a character like any other, and what they read as one
+    field (and did not strip, such as a forged Authentication-Results) must not come apart into two here.
     In whole-buffer steps: a list of lines would take many times the mail's own size.
     """
-    lines = content.replace(b"\r\r\n", b"\n").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    header, blank, body = content.replace(b"\r\r\n", b"\n").replace(b"\r\n", b"\n").partition(b"\n\n")
+    lines = header.replace(b"\r", b" ") + blank + body.replace(b"\r", b"\n")
     return lines.replace(b"\n", b"\r\n")

@@ -6,13 +6,16 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
+from bridge.domains import exact_a_label
+from bridge.mail.authres import Result, dmarc_results
+from bridge.mail.structured import MARK, bare
 from bridge.model import Authentication, InboundMail
 
 FIELD_LIMIT = 8192
-"""Octets of a field from which it is not read."""
-_COMMENT_OR_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"|([^"()\\]+)|(\\.)|([()"\\])')
-_DMARC = re.compile(r"^\s*dmarc\s*=\s*([a-z]+)\b(.*)$", re.IGNORECASE | re.DOTALL)
-_FROM = re.compile(r"\bheader\.from\s*=\s*([^\s;]+)", re.IGNORECASE)
+"""Characters of a field above which it is not read."""
+_ADDRESS = rf"[^\s<>@,;:\[\]{MARK}]+@[^\s<>@,;:\[\]{MARK}]+"
+# One mailbox (RFC 5322 §3.4): no list, no group, no route, no quoted local part, and nothing that could be read as one.
+_ONE_MAILBOX = re.compile(rf"\s*(?:({_ADDRESS})|[^<>@,;:]*<({_ADDRESS})>)\s*")
 
 Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
 
@@ -23,32 +26,35 @@ def authenticate(
     """``pass`` only when the relay's own field says dmarc=pass for the one From domain; doubt is ``unknown``.
 
     The raw mail carries our own ``Received`` on top, which counts as none of the relay's: a field is the relay's when
-    at most ``trusted_hops`` Received fields of the relay stand above it, that is ``1 + trusted_hops`` with ours.
+    at most ``trusted_hops`` Received fields of the relay stand above it, that is ``1 + trusted_hops`` with ours. An
+    empty ``client_ip`` is a Unix socket: whoever its file lets in is a relay of ours.
     """
     if not authserv_id:
         return Authentication("unknown", "no authserv-id is configured")
-    if not _trusted(client_ip, relay_networks):
+    if client_ip and not _trusted(client_ip, relay_networks):
         return Authentication("unknown", "the client is no relay of ours")
-    if len(mail.values("from")) != 1 or len(mail.from_) != 1:
-        return Authentication("unknown", "not exactly one From")
-    results: list[tuple[str, str]] = []
+    domain = _from_domain(mail)
+    if not domain:
+        return Authentication("unknown", "not exactly one plain From")
+    results: list[Result] = []
     for value in _relay_fields(mail, trusted_hops):
         if len(value) > FIELD_LIMIT:
             return Authentication("unknown", "a field over 8 KB")
-        parsed = _parse(value, authserv_id)
-        if parsed is None:
+        found = dmarc_results(value, authserv_id)
+        if found is None:
             return Authentication("unknown", "a field that cannot be read")
-        results += parsed
+        results += found
     if len(results) != 1:
-        return Authentication("unknown", "no dmarc result" if not results else "more than one dmarc result")
-    result, domain = results[0]
-    if result == "fail":
-        return Authentication("fail", "dmarc=fail")
-    if result != "pass":
-        return Authentication("unknown", "dmarc is neither pass nor fail")
-    if domain.rstrip(".") != mail.from_[0].domain:
+        return Authentication("unknown", "more than one dmarc result" if results else "no dmarc result")
+    return _judged(results[0], domain)
+
+
+def _judged(result: Result, domain: str) -> Authentication:
+    if result.domain != domain:
         return Authentication("unknown", "dmarc is about another domain than From")
-    return Authentication("pass", "dmarc=pass")
+    if result.result in ("pass", "fail"):
+        return Authentication(result.result, f"dmarc={result.result}")
+    return Authentication("unknown", "dmarc is neither pass nor fail")
 
 
 def _trusted(client_ip: str, networks: Networks) -> bool:
@@ -57,6 +63,18 @@ def _trusted(client_ip: str, networks: Networks) -> bool:
     except ValueError:
         return False
     return any(address in network for network in networks if network.version == address.version)
+
+
+def _from_domain(mail: InboundMail) -> str:
+    """The A-label of the one From mailbox, when nobody could read another address there; else empty."""
+    values = mail.values("from")
+    if len(values) != 1 or len(mail.from_) != 1 or len(values[0]) > FIELD_LIMIT:
+        return ""
+    field = bare(values[0])
+    match = _ONE_MAILBOX.fullmatch(field.text) if field else None
+    if match is None or (match[1] or match[2]) != mail.from_[0].address:
+        return ""
+    return exact_a_label(mail.from_[0].address.rpartition("@")[2])
 
 
 def _relay_fields(mail: InboundMail, trusted_hops: int) -> Iterator[str]:
@@ -68,45 +86,3 @@ def _relay_fields(mail: InboundMail, trusted_hops: int) -> Iterator[str]:
                 return
         elif name == "authentication-results":
             yield value
-
-
-def _parse(value: str, authserv_id: str) -> list[tuple[str, str]] | None:
-    """(result, header.from) of each dmarc result, none when the field is another server's; None when unparseable."""
-    plain = _without_comments(value)
-    if plain is None:
-        return None
-    parts = plain.split(";")
-    served = parts[0].split()
-    if not served or served[0].lower() != authserv_id.lower():
-        return []
-    found = []
-    for part in parts[1:]:
-        match = _DMARC.match(part)
-        if match:
-            domains = _FROM.findall(match[2])
-            if len(domains) != 1:
-                return None
-            found.append((match[1].lower(), domains[0].strip("\"'").lower().rpartition("@")[2]))
-    return found
-
-
-def _without_comments(value: str) -> str | None:
-    """The field without comments (RFC 5322 §3.2.2, nested) and with quoted strings bare; None when unbalanced."""
-    depth, out = 0, []
-    for match in _COMMENT_OR_QUOTED.finditer(value):
-        quoted, text, _escape, mark = match.groups()
-        if mark == "(":
-            depth += 1
-        elif mark == ")":
-            depth -= 1
-            if depth < 0:
-                return None
-        elif mark:
-            return None
-        elif depth == 0 and quoted is not None:
-            if ";" in quoted:
-                return None
-            out.append(quoted)
-        elif depth == 0 and text is not None:
-            out.append(text)
-    return "".join(out) if depth == 0 else None

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-import idna
-
+from bridge.domains import a_label
 from bridge.model import Reference
 from bridge.reference.keys import AddressKey, AddressKeys
 from bridge.reference.text import NUMBER, PUBLIC_ID, is_public_id
@@ -29,17 +28,6 @@ class AddressMatch:
     """``malformed``, ``bad_signature``, ``unsigned`` or empty. One of the last two refuses only when enforced."""
     refused: bool = False
     """RCPT answers 550: not ours, malformed, or a problem of its signature while signatures are enforced."""
-
-
-def a_label(domain: str) -> str:
-    """A domain in lower case as A-labels (RFC 5890 §2.3.2.1); unchanged when it is no domain name."""
-    domain = domain.rstrip(".").lower()
-    if domain.isascii():
-        return domain
-    try:
-        return idna.encode(domain, uts46=True).decode("ascii")
-    except (idna.IDNAError, UnicodeError):
-        return domain
 
 
 def parse_address(
