@@ -203,7 +203,7 @@ def test_smuggling(start: Start, variant: str, setting: str) -> None:
     cuts=st.lists(st.integers(0, 400), max_size=5),
 )
 def test_any_segmentation(shared: Running, text: list[bytes], cuts: list[int]) -> None:
-    content = b"".join(text) + b"\r\n"
+    content = b"\r\n" + b"".join(text) + b"\r\n"  # no header but ours
     stuffed = (b"\r\n" + content).replace(b"\r\n.", b"\r\n..")[2:]
     wire = f"EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<{ADDRESS}>\r\nDATA\r\n".encode() + stuffed + b".\r\nQUIT\r\n"
     places = sorted({min(cut, len(wire)) for cut in cuts} | {0, len(wire)})
