@@ -19,7 +19,7 @@ import anyio
 import anyio.to_process
 from anyio import BrokenWorkerProcess
 
-from bridge import pipeline, sensitivity
+from bridge import mail, pipeline, sensitivity
 from bridge.errors import ConfigurationError, UnreadableMail
 from bridge.model import Context, Decision, Envelope, InboundMail
 
@@ -71,6 +71,14 @@ def _decide(
     return pipeline.decide(mail, envelope, addressed, policy, context)
 
 
+def _attachment(raw: bytes, path: str) -> bytes | None:
+    _limit(len(raw))
+    try:
+        return mail.attachment_bytes(raw, path)
+    except KeyError:
+        return None
+
+
 def _load(text: str | None, name: str) -> None:
     """Load rules as mail will, in the process that will, so that they are ready for the first one."""
     _limit(0)
@@ -99,6 +107,13 @@ class Isolation:
     ) -> Decision:
         """``pipeline.decide`` in a worker. Raises ``UnreadableMail``."""
         return await self._run(_decide, mail, envelope, addressed, policy, context)
+
+    async def attachment(self, raw: bytes, path: str) -> bytes:
+        """``mail.attachment_bytes`` in a worker. Raises ``UnreadableMail``, and ``KeyError`` when there is none."""
+        data = await self._run(_attachment, raw, path)
+        if data is None:
+            raise KeyError(path)
+        return data
 
     async def check_rules(self, text: str | None, name: str) -> None:
         """Load sensitivity rules, and run their examples, in a worker. Raises ``ConfigurationError``."""

@@ -67,6 +67,10 @@ class Attachment:
     """The decoded text of a textual attachment (up to 1 MB), for scanning only."""
 
 
+UNSEEN = frozenset(("unparseable", "too_deep", "too_many_parts", "html_too_large"))
+"""Defects (what stands before a colon) that say that words of the mail were not seen."""
+
+
 @dataclass(frozen=True, slots=True)
 class InboundMail:
     """What was read from the raw bytes of one mail. Nothing in it depends on the envelope."""
@@ -95,6 +99,11 @@ class InboundMail:
     """SHA-256 of the raw bytes, hex."""
     protection: tuple[str, ...] = ()
     """``smime_signed``, ``smime_encrypted``, ``pgp_signed``, ``pgp_encrypted``: what wraps the mail or its words."""
+
+    @property
+    def unseen(self) -> bool:
+        """True when words of the mail were not seen: only a person can say what it says."""
+        return any(defect.partition(":")[0] in UNSEEN for defect in self.defects)
 
     def values(self, name: str) -> tuple[str, ...]:
         """All values of the header field ``name`` (lower case), in order."""

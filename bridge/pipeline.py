@@ -103,7 +103,7 @@ def decide(mail: InboundMail, envelope: Envelope, addressed: Addressed, policy: 
     scan = _scan(mail, envelope, message, reply, policy)
     case = Case(
         mail_class=mail_class,
-        unreadable=any(defect.startswith("unparseable") for defect in mail.defects),
+        unreadable=mail.unseen,
         mailbox=addressed.match.mailbox,
         problem=addressed.match.problem if addressed.match.refused else "",
         reference=reference,

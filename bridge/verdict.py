@@ -27,7 +27,7 @@ class Case:
 
     mail_class: MailClass
     unreadable: bool
-    """No reader survived the mail: what was read of it means nothing."""
+    """Words of the mail were not seen: no reader survived it, or it went past a limit."""
     mailbox: str
     """The local part that the recipient names, without its tag."""
     problem: str
@@ -60,7 +60,9 @@ def _hold(reason: Reason) -> Verdict:
 
 
 def _unreadable(case: Case) -> Verdict | None:
-    return _hold(Reason.UNREADABLE) if case.unreadable else None
+    """A person who looked may release what was read of it; nothing was read of some."""
+    looked_at = bool(case.context.override or case.context.released) and bool(case.message)
+    return _hold(Reason.UNREADABLE) if case.unreadable and not looked_at else None
 
 
 def _loop(case: Case) -> Verdict | None:

@@ -8,7 +8,11 @@ from dataclasses import dataclass
 
 from tnefparse import TNEF
 
+from bridge.mail.charset import decode
+
 _BEGIN = re.compile(r"^begin [0-7]{3,4} (\S[^\r\n]{0,250})$", re.MULTILINE)
+_DATA = re.compile(r"data:(image/[a-z0-9.+-]{1,40})[^,\"'<>]{0,60};base64,([A-Za-z0-9+/=\s]*)", re.IGNORECASE)
+MAX_PICTURES = 100
 _TNEF_MAGIC = b"\x78\x9f\x3e\x22"
 LOOK_BYTES = 4 * 1024 * 1024
 """How much of a file is looked at for the signs of encryption."""
@@ -20,6 +24,8 @@ class Inner:
 
     name: str
     data: bytes
+    kind: str = ""
+    """``type/subtype`` where it is declared."""
 
 
 def uudecode(text: str) -> tuple[str, list[Inner]]:
@@ -58,21 +64,61 @@ def _uu_lines(block: str) -> bytes | None:
     return bytes(out)
 
 
-def untnef(data: bytes) -> list[Inner] | None:
-    """The files of a TNEF block, or None when it is none or cannot be read."""
+def uudecode_bytes(data: bytes) -> bytes | None:
+    """A part whose transfer encoding is uuencode, or None when it is not."""
+    begin = re.search(rb"^begin [^\n]*\n", data, re.MULTILINE)
+    if begin is None:
+        return None
+    return _uu_lines(data[begin.end() :].partition(b"\nend")[0].decode("latin-1"))
+
+
+def undata(html: str, path: str) -> tuple[str, list[Inner]]:
+    """The HTML with its ``data:`` pictures (RFC 2397) as files, each referred to by ``cid:PATH!NUMBER`` instead."""
+    found: list[Inner] = []
+
+    def replaced(match: re.Match[str]) -> str:
+        packed = re.sub(r"[^A-Za-z0-9+/]", "", match[2])
+        found.append(Inner("", binascii.a2b_base64(packed[: len(packed) - (len(packed) % 4 == 1)] + "=="), match[1]))
+        return f"cid:{path}!{len(found)}"
+
+    return (_DATA.sub(replaced, html, count=MAX_PICTURES), found) if "data:image/" in html else (html, found)
+
+
+@dataclass(frozen=True, slots=True)
+class Tnef:
+    """What a TNEF block holds: files, and the mail's words where Outlook put them nowhere else."""
+
+    files: list[Inner]
+    text: str | None = None
+    html: str | None = None
+    rtf: bytes | None = None
+    """The words in the one form that is left to a person's word processor."""
+
+
+def untnef(data: bytes) -> Tnef | None:
+    """The content of a TNEF block, or None when it is none or cannot be read."""
     if not data.startswith(_TNEF_MAGIC):
         return None
     try:
         tnef = TNEF(data, do_checksum=False)
-        return [Inner(_tnef_name(item), bytes(item.data or b"")) for item in tnef.attachments]
+        files = [Inner(_tnef_text(_tnef_name(item)) or "", bytes(item.data or b"")) for item in tnef.attachments]
+        text, html = _tnef_text(tnef.body), _tnef_text(tnef.htmlbody)
+        return Tnef(files, text, html, bytes(tnef.rtfbody) if tnef._rtfbody and not (text or html) else None)
     except Exception:  # noqa: BLE001 - a foreign reader on hostile bytes; the block stays an attachment
         return None
 
 
-def _tnef_name(item: object) -> str:
+def _tnef_name(item: object) -> object:
     long_name = getattr(item, "long_filename", None)
-    name = (long_name() if callable(long_name) else long_name) or getattr(item, "name", "")
-    return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name or "")
+    return (long_name() if callable(long_name) else long_name) or getattr(item, "name", "")
+
+
+def _tnef_text(value: object) -> str | None:
+    if isinstance(value, list):
+        value = value[0] if value else None
+    if isinstance(value, bytes):
+        value = decode(value)[0]
+    return str(value).replace("\r\n", "\n").replace("\x00", "") if value else None
 
 
 def has_password(data: bytes) -> bool:

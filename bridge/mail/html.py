@@ -7,12 +7,12 @@ rules only. What a client hid is left out, as are tracking pixels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import NamedTuple
 
 from bridge.mail.dom import events
+from bridge.mail.looks import Attributes, flat_style, is_emoji, is_hidden, is_pixel, is_quote, is_tight
 
-Attributes = Mapping[str, str | None]
 Marker = Callable[[str, Attributes], str]
 """Names what an element is to its reader (``history``, ``signature``, …); empty for nothing of note."""
 
@@ -28,7 +28,6 @@ _BLOCK = frozenset(_BLOCK_NAMES.split())
 _SPACED_NAMES = "p ul ol dl pre blockquote h1 h2 h3 h4 h5 h6 table figure"
 _SPACED = frozenset(_SPACED_NAMES.split())
 _CELLS = frozenset(("td", "th"))
-_HIDING = ("display:none", "visibility:hidden", "mso-hide:all")
 _STACK_SEARCH = 64
 _MAX_PREFIX = 40
 _MAX_INDENT = 8
@@ -105,11 +104,11 @@ class _Rendition:
             self._open(tag, attributes)
 
     def _open(self, tag: str, attributes: Attributes) -> None:
-        style = _flat_style(attributes)
-        hides = tag in _SILENT or _is_hidden(tag, attributes, style)
+        style = flat_style(attributes)
+        hides = tag in _SILENT or is_hidden(tag, attributes, style)
         mark = self._mark(tag, attributes) if self._mark is not None else ""
-        quotes = tag == "blockquote" and not hides and _is_quote(attributes, style)
-        spaced = tag in _SPACED and not (tag == "p" and _is_tight(attributes, style)) and not self._lists
+        quotes = tag == "blockquote" and not hides and is_quote(attributes, style)
+        spaced = tag in _SPACED and not (tag == "p" and is_tight(attributes, style)) and not self._lists
         if tag in _BLOCK:
             self._end_line(2 if spaced else 1)
         elif tag in _CELLS:
@@ -245,14 +244,14 @@ class _Rendition:
 
     def _image(self, attributes: Attributes) -> None:
         source = (attributes.get("src") or "").strip()
-        if self._hidden or _is_hidden("img", attributes, _flat_style(attributes)) or _is_pixel(attributes):
+        if self._hidden or is_hidden("img", attributes, flat_style(attributes)) or is_pixel(attributes):
             return
         alt = " ".join((attributes.get("alt") or "").split())
         if source[:4].lower() == "cid:":
             self._put(f"[{alt or 'image'}]")
             self._cids.append(source[4:])
         elif alt:
-            self._put(alt if _is_emoji(alt) else f"[{alt}]")
+            self._put(alt if is_emoji(alt) else f"[{alt}]")
 
     def _link_target(self, href: str, since: int) -> None:
         shown = "".join(self._parts[since : since + _LINK_PARTS]).strip()
@@ -267,40 +266,6 @@ class _Rendition:
             self._close(self._stack.pop())
         self._end_line(0)
         return tuple(self._lines)
-
-
-def _flat_style(attributes: Attributes) -> str:
-    style = attributes.get("style")
-    return style.lower().replace(" ", "") if style else ""
-
-
-def _is_hidden(tag: str, attributes: Attributes, style: str) -> bool:
-    if "hidden" in attributes or any(hiding in style for hiding in _HIDING):
-        return True
-    if "max-height:0" in style and "overflow:hidden" in style:
-        return True
-    # Layout tables set font-size:0 on cells to close gaps and set it again inside; inline elements hide with it.
-    return tag in ("span", "p", "font") and ("font-size:0;" in style + ";" or "font-size:0px" in style)
-
-
-def _is_quote(attributes: Attributes, style: str) -> bool:
-    """A quoting block, unless its look says that it only indents (Gmail, Outlook on the web: no border, a margin)."""
-    if (attributes.get("type") or "").lower() == "cite" or "quote" in (attributes.get("class") or ""):
-        return True
-    return not ("border:none" in style or "border:0" in style or "border-width:0" in style)
-
-
-def _is_tight(attributes: Attributes, style: str) -> bool:
-    """Paragraphs without space around them, as Outlook writes one for each line."""
-    return "Mso" in (attributes.get("class") or "") or "margin:0" in style or "margin-bottom:0" in style
-
-
-def _is_pixel(attributes: Attributes) -> bool:
-    return any((attributes.get(side) or "").strip() in ("0", "1", "0px", "1px") for side in ("width", "height"))
-
-
-def _is_emoji(alt: str) -> bool:
-    return len(alt) <= 8 and not any(character.isascii() for character in alt)
 
 
 def _bare(address: str) -> str:

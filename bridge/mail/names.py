@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from email.message import Message
-
-from bridge.mail.charset import raw_header, words
 
 NAME_BYTES = 200
 _EXTENSIONS = {
@@ -24,6 +22,17 @@ _EXTENSIONS = {
     "text/vcard": ".vcf",
     "text/x-vcard": ".vcf",
     "message/rfc822": ".eml",
+    "message/global": ".eml",
+    "message/delivery-status": ".txt",
+    "message/disposition-notification": ".txt",
+    "message/feedback-report": ".txt",
+    "text/rfc822-headers": ".txt",
+    "multipart/mixed": ".eml",
+    "application/pgp-encrypted": ".asc",
+    "application/rtf": ".rtf",
+    "application/msword": ".doc",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": ".docx",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": ".xlsx",
     "application/pkcs7-mime": ".p7m",
     "application/x-pkcs7-mime": ".p7m",
     "application/ms-tnef": ".dat",
@@ -32,13 +41,18 @@ _EXTENSIONS = {
 }
 
 
-def declared(part: Message) -> str:
-    """The name that the part gives itself (RFC 2231, or encoded words inside a parameter), or empty."""
-    try:
-        found = part.get_filename()
-    except (LookupError, ValueError, TypeError, AttributeError):
-        found = None
-    return safe(words(raw_header(found))) if isinstance(found, str) else ""
+_KINDS = {extension: kind for kind, extension in reversed(_EXTENSIONS.items())} | {".jpeg": "image/jpeg"}
+
+
+def kind_of(name: str) -> str:
+    """The content type that a file's name promises, where nothing else says it."""
+    dot = name.rfind(".")
+    return _KINDS.get(name[dot:].lower() if dot >= 0 else "", "application/octet-stream")
+
+
+def snake(name: str) -> str:
+    """A defect class's name as ours are written: ``StartBoundaryNotFoundDefect`` to ``start_boundary_not_found``."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower().removesuffix("_defect")
 
 
 def safe(name: str) -> str:

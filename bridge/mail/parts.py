@@ -1,4 +1,4 @@
-"""The walk over a parsed message: words here, attachments there (design §7).
+"""The walk over a mail's parts: words here, attachments there (design §7).
 
 mail-parser's own walk merges a forwarded message's words into the body and drops parts without names; ours keeps what
 is forwarded as an attachment, chooses among alternatives, and joins the words that stand between pictures.
@@ -9,21 +9,32 @@ from __future__ import annotations
 import hashlib
 import html as markup
 from dataclasses import dataclass, field
-from email.message import Message
 
 from bridge.mail import names
-from bridge.mail.charset import decode, raw_header, words
-from bridge.mail.containers import has_password, untnef, uudecode
+from bridge.mail.charset import decode
+from bridge.mail.cms import signed_content
+from bridge.mail.containers import Inner, Tnef, has_password, undata, untnef, uudecode
 from bridge.mail.flowed import unflow
 from bridge.mail.html import render_text
+from bridge.mail.transfer import payload
+from bridge.mail.tree import Part, head, tree
 from bridge.model import Attachment
 
 MAX_PARTS, MAX_DEPTH = 200, 50
 HTML_LIMIT = 2 * 1024 * 1024
 TEXT_LIMIT = 1024 * 1024
 """Characters of a textual attachment that are kept for scanning."""
-_SIGNATURES = frozenset({"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"})
-_OPAQUE = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
+_SIGNATURES = frozenset(
+    (
+        "application/pgp-signature",
+        "application/pkcs7-signature",
+        "application/x-pkcs7-signature",
+        "application/pgp-keys",
+    )
+)
+_OPAQUE = frozenset(("application/pkcs7-mime", "application/x-pkcs7-mime"))
+_PLAIN = frozenset(("text/plain", "text/markdown"))
+_TNEF = frozenset(("application/ms-tnef", "application/vnd.ms-tnef"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +56,8 @@ class Walk:
     keep: str = ""
     """Path of the one attachment whose bytes are wanted."""
     kept: bytes | None = None
+    spare: Tnef | None = None
+    """A TNEF block, whose words count in a mail that has no others."""
 
     def defect(self, name: str) -> None:
         """Note a defect once."""
@@ -56,67 +69,89 @@ class Walk:
         if name not in self.protection:
             self.protection.append(name)
 
-    def words_of(self, part: Message, path: str, depth: int = 0) -> Words:
+    def read(self, root: Part) -> Words:
+        """The words of a whole mail."""
+        found = self.words_of(root, "")
+        if self.spare is None or (found.text or found.html or "").strip():
+            return found
+        if self.spare.rtf is not None:
+            self._add("1!rtf", "message.rtf", "application/rtf", self.spare.rtf)
+        return Words(self.spare.text, self.spare.html)
+
+    def words_of(self, part: Part, path: str, depth: int = 0) -> Words:
         """The words of a part; what is not words goes to the attachments."""
         self.parts += 1
         if self.parts > MAX_PARTS:
             self.defect("too_many_parts")
             return Words()
-        kind = part.get_content_type()
-        if depth >= MAX_DEPTH and part.is_multipart():
-            self.defect("too_deep")
-            self._forwarded(part, path)
-            return Words()
-        if kind.startswith("message/") or (part.is_multipart() and _is_attached(part)):
-            self._forwarded(part, path)
+        for defect in part.defects:
+            self.defect(names.snake(type(defect).__name__))
+        if part.sealed:
+            self._sealed(part, path or "1")
             return Words()
         if part.is_multipart():
-            return self._container(part, kind, path, depth)
-        return self._leaf(part, kind, path)
+            return self._container(part, path, depth)
+        return self._leaf(part, path or "1", depth)
 
-    def _container(self, part: Message, kind: str, path: str, depth: int) -> Words:
-        self._note_protection(part, kind)
-        children = part.get_payload()
+    def _container(self, part: Part, path: str, depth: int) -> Words:
+        if depth >= MAX_DEPTH:
+            self.defect("too_deep")
+            return Words()
+        self._note_protection(part)
+        children = [child for child in part.get_payload() if isinstance(child, Part)]
+        alternative = part.kind == "multipart/alternative"
+        shown = any(child.kind in ("text/plain", "text/html") for child in children)
         found = [
             self.words_of(child, f"{path}.{number}" if path else str(number), depth + 1)
-            for number, child in enumerate(children if isinstance(children, list) else [], 1)
-            if isinstance(child, Message)
+            for number, child in enumerate(children, 1)
+            if not (alternative and shown and _is_lesser(child))
         ]
-        if kind == "multipart/alternative":
-            texts = [item.text for item in found if item.text and item.text.strip()]
-            htmls = [item.html for item in found if item.html and item.html.strip()]
-            return Words(texts[-1] if texts else None, htmls[-1] if htmls else None)
-        return _joined(found)
+        if not alternative:
+            return _joined(found)
+        texts = [item.text for item in found if item.text and item.text.strip()]
+        htmls = [item.html for item in found if item.html and item.html.strip()]
+        return Words(texts[-1] if texts else None, htmls[-1] if htmls else None)
 
-    def _note_protection(self, part: Message, kind: str) -> None:
-        protocol = str(part.get_param("protocol") or "").lower()
-        if kind == "multipart/signed":
-            self.protect("pgp_signed" if "pgp" in protocol else "smime_signed")
-        elif kind == "multipart/encrypted":
+    def _note_protection(self, part: Part) -> None:
+        if part.kind == "multipart/signed":
+            self.protect("pgp_signed" if "pgp" in part.parameter("protocol").lower() else "smime_signed")
+        elif part.kind == "multipart/encrypted":
             self.protect("pgp_encrypted")
 
-    def _leaf(self, part: Message, kind: str, path: str) -> Words:
-        path = path or "1"
-        if kind in _SIGNATURES or kind == "application/pgp-encrypted":
+    def _leaf(self, part: Part, path: str, depth: int) -> Words:
+        if part.kind in _SIGNATURES or part.kind == "application/pgp-encrypted":
             return Words()
-        if kind in ("text/plain", "text/html") and not _is_attached(part):
-            text, defect = decode(payload(part), _charset(part), html=kind == "text/html")
-            self.defect(defect)
-            text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
-            if kind == "text/html":
-                if len(text) > HTML_LIMIT:
-                    self.defect("html_too_large")
-                return Words(html=text[:HTML_LIMIT])
-            return Words(text=self._plain(part, text, path))
-        self._attach(part, kind, path)
+        data, defect = payload(part)
+        self.defect(defect)
+        if not part.is_attached:
+            if part.kind == "text/html":
+                return Words(html=self._html(part, data, path))
+            if part.kind in _PLAIN or part.kind.startswith("multipart/"):  # no boundary holds it: RFC 2045 §5.2
+                return Words(text=self._plain(part, data, path))
+        name = names.safe(part.declared_name)
+        if part.kind in _OPAQUE or name.lower() == "smime.p7m":
+            return self._opaque(part, data, name, path, depth)
+        self._attach(part, data, name, path)
         return Words()
 
-    def _plain(self, part: Message, text: str, path: str) -> str:
-        if str(part.get_param("format") or "").lower() == "flowed":
-            text = unflow(text, delsp=str(part.get_param("delsp") or "").lower() == "yes")
-        text, inner = uudecode(text)
-        for number, item in enumerate(inner, 1):
-            self._add(f"{path}!{number}", names.safe(item.name), "application/octet-stream", item.data)
+    def _decoded(self, part: Part, data: bytes, *, html: bool = False) -> str:
+        text, defect = decode(data, part.parameter("charset"), html=html)
+        self.defect(defect)
+        return text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
+
+    def _html(self, part: Part, data: bytes, path: str) -> str:
+        text, pictures = undata(self._decoded(part, data, html=True), path)
+        self._inner(path, pictures, inline=True)
+        if len(text) > HTML_LIMIT:
+            self.defect("html_too_large")
+        return text[:HTML_LIMIT]
+
+    def _plain(self, part: Part, data: bytes, path: str) -> str:
+        text = self._decoded(part, data)
+        if part.parameter("format").lower() == "flowed":
+            text = unflow(text, delsp=part.parameter("delsp").lower() == "yes")
+        text, files = uudecode(text)
+        self._inner(path, files)
         return self._unarmoured(text)
 
     def _unarmoured(self, text: str) -> str:
@@ -132,43 +167,58 @@ class Walk:
         body = signed.partition("\n\n")[2]
         return before + "\n".join(line.removeprefix("- ") for line in body.split("\n")) + after
 
-    def _forwarded(self, part: Message, path: str) -> None:
-        """A whole message, or a container that is marked as an attachment."""
-        kind = part.get_content_type()
-        inner = part.get_payload()
+    def _sealed(self, part: Part, path: str) -> None:
+        """A whole message, or a container that is an attachment."""
+        data, defect = payload(part)
+        self.defect(defect)
         title = ""
-        if kind == "message/rfc822" and isinstance(inner, list) and inner and isinstance(inner[0], Message):
-            title = words(raw_header(str(inner[0].get("subject", ""))))
-            data = serialised(inner[0])
-        else:
-            data = serialised(part) if part.is_multipart() else payload(part)
-        self._add(path or "1", names.declared(part), kind, data, title=title)
+        if part.kind in ("message/rfc822", "message/global"):
+            title = tree(head(data)).field_text("subject")
+        elif part.kind.startswith("multipart/"):
+            fields = "".join(f"{name}: {value}\r\n" for name, value in part.raw_items())
+            data = fields.encode("utf-8", "surrogateescape") + b"\r\n" + data
+            if not part.is_attached:
+                self.defect("too_deep")
+        self._add(path, names.safe(part.declared_name), part.kind, data, title=title)
 
-    def _attach(self, part: Message, kind: str, path: str) -> None:
-        data = payload(part)
-        name = names.declared(part)
-        inner = untnef(data) if kind == "application/ms-tnef" or name.lower() == "winmail.dat" else None
-        if inner is not None:
-            for number, item in enumerate(inner, 1):
-                self._add(f"{path}!{number}", names.safe(item.name), "application/octet-stream", item.data)
+    def _opaque(self, part: Part, data: bytes, name: str, path: str, depth: int) -> Words:
+        """S/MIME in one piece: what is only signed is read, what is encrypted stays closed."""
+        content = signed_content(data) if depth < MAX_DEPTH else None
+        if content is not None:
+            self.protect("smime_signed")
+            return self.words_of(tree(content), f"{path}!1", depth + 1)
+        open_type = part.parameter("smime-type").lower() in ("signed-data", "certs-only", "compressed-data")
+        if not open_type:
+            self.protect("smime_encrypted")
+        self._add(path, name, part.kind, data, encrypted=not open_type)
+        return Words()
+
+    def _attach(self, part: Part, data: bytes, name: str, path: str) -> None:
+        block = untnef(data) if part.kind in _TNEF or name.lower() == "winmail.dat" else None
+        if block is not None:
+            self._inner(path, block.files)
+            self.spare = block
             return
-        opaque = kind in _OPAQUE
-        if opaque:
-            smime_type = str(part.get_param("smime-type") or "enveloped-data").lower()
-            self.protect("smime_signed" if "signed" in smime_type else "smime_encrypted")
         text = None
-        if kind.startswith("text/"):
-            text = decode(payload(part)[: 4 * TEXT_LIMIT], _charset(part))[0][:TEXT_LIMIT]
+        if part.kind.startswith("text/"):
+            text = decode(data[: 4 * TEXT_LIMIT], part.parameter("charset"))[0][:TEXT_LIMIT]
         self._add(
             path,
             name,
-            kind,
+            part.kind,
             data,
-            inline=part.get_content_disposition() == "inline",
-            content_id=raw_header(str(part.get("content-id", ""))).strip().strip("<>"),
-            encrypted=(opaque and "smime_encrypted" in self.protection) or "pgp_encrypted" in self.protection,
+            inline=part.disposition == "inline",
+            content_id=part.field_text("content-id").strip("<>"),
+            encrypted="pgp_encrypted" in self.protection,
             text=text,
         )
+
+    def _inner(self, path: str, files: list[Inner], *, inline: bool = False) -> None:
+        for number, item in enumerate(files, 1):
+            name = names.safe(item.name)
+            kind = item.kind or names.kind_of(name)
+            place = f"{path}!{number}"
+            self._add(place, name, kind, item.data, inline=inline, content_id=place if inline else "")
 
     def _add(
         self,
@@ -200,34 +250,13 @@ class Walk:
         )
 
 
-def payload(part: Message) -> bytes:
-    """A leaf's bytes with the transfer encoding undone; empty when there are none."""
-    try:
-        data = part.get_payload(decode=True)
-    except (ValueError, LookupError, TypeError, AttributeError):
-        return b""
-    return data if isinstance(data, bytes) else b""
-
-
-def serialised(part: Message) -> bytes:
-    """A message or container as bytes again."""
-    try:
-        return part.as_bytes()
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, UnicodeError):
-        return b""
-
-
-def _is_attached(part: Message) -> bool:
-    """An attachment by its disposition, or by a name without one (RFC 2183 §2.8)."""
-    disposition = part.get_content_disposition()
-    if disposition == "attachment":
-        return True
-    return bool(names.declared(part)) and not (part.is_multipart() and disposition == "inline")
-
-
-def _charset(part: Message) -> str:
-    value = part.get_param("charset")
-    return str(value[2] if isinstance(value, tuple) else value or "")
+def _is_lesser(part: Part) -> bool:
+    """A text alternative that no client of ours shows (AMP, watch, enriched), and that is no file either."""
+    return (
+        part.kind.startswith("text/")
+        and part.kind not in ("text/plain", "text/html", "text/calendar")
+        and not part.is_attached
+    )
 
 
 def _joined(found: list[Words]) -> Words:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from bridge.model import Attachment, Finding
+from bridge.model import UNSEEN, Attachment, Finding
 from bridge.sensitivity.fold import fold, line_number
 from bridge.sensitivity.rules import COULD_NOT_SCAN, Hit, Rule, Rules
 
@@ -97,12 +97,9 @@ def _findings(rules: Rules, content: Content, options: Options) -> Iterator[Find
         yield from _in_place(rules, place, options)
 
 
-_UNSEEN = frozenset({"unparseable", "too_deep", "too_many_parts", "html_too_large"})
-
-
 def _unscannable(defect: str) -> bool:
     """The defect says that words of the mail were not seen."""
-    return defect.partition(":")[0] in _UNSEEN
+    return defect.partition(":")[0] in UNSEEN
 
 
 def _places(content: Content) -> Iterator[_Place]:
