@@ -19,7 +19,8 @@ import anyio
 import anyio.to_process
 from anyio import BrokenWorkerProcess
 
-from bridge import mail, pipeline, sensitivity
+from bridge import mail as mails
+from bridge import pipeline, sensitivity
 from bridge.errors import ConfigurationError, UnreadableMail
 from bridge.model import Context, Decision, Envelope, InboundMail
 
@@ -74,7 +75,7 @@ def _decide(
 def _attachment(raw: bytes, path: str) -> bytes | None:
     _limit(len(raw))
     try:
-        return mail.attachment_bytes(raw, path)
+        return mails.attachment_bytes(raw, path)
     except KeyError:
         return None
 

@@ -118,7 +118,14 @@ class Service:
             self._api, self.spool, limit=settings.api_concurrency, clock=time.time, log=log, chance=chance
         )
         sending = Sending(
-            self.spool, self._api, self._gate, composition.sending(settings), clock=time.time, chance=chance, log=log
+            self.spool,
+            self._api,
+            self._gate,
+            composition.sending(settings),
+            clock=time.time,
+            chance=chance,
+            log=log,
+            attachment=isolation.attachment,
         )
         self._delivery = Delivery(self.spool, sending, self._gate, concurrency=settings.api_concurrency, log=log)
         self._reading = Reading(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 from structlog.typing import FilteringBoundLogger
@@ -19,8 +19,7 @@ from bridge.delivery.gate import Gate
 from bridge.delivery.outcome import Outcome
 from bridge.delivery.reconcile import Found, Look, message_on, tickets_like
 from bridge.delivery.resolver import staff_texts
-from bridge.errors import ApiError, Problem, UnknownOutcome
-from bridge.mail import attachment_bytes
+from bridge.errors import ApiError, Problem, UnknownOutcome, UnreadableMail
 from bridge.model import Attachment, Decision
 from bridge.reasons import Reason
 from bridge.reference import is_public_id
@@ -63,9 +62,13 @@ class Sending:
         clock: Callable[[], float],
         chance: random.Random,
         log: FilteringBoundLogger,
+        attachment: Callable[[bytes, str], Awaitable[bytes]],
         checkpoint: Callable[[str], None] = nothing,
     ) -> None:
-        """``checkpoint`` is called with a name at every step that a crash must survive."""
+        """``attachment`` gives the bytes of one part of a raw mail, read where hostile bytes may do no harm.
+
+        ``checkpoint`` is called with a name at every step that a crash must survive.
+        """
         self._spool = spool
         self._api = api
         self._gate = gate
@@ -73,6 +76,7 @@ class Sending:
         self._clock = clock
         self._chance = chance
         self._log = log
+        self._attachment = attachment
         self._checkpoint = checkpoint
 
     async def send(self, claim: Claim) -> None:
@@ -167,13 +171,13 @@ class Sending:
         self._checkpoint("upload_intended")
         stop: ApiError | None = None
         try:
-            data = attachment_bytes(raw, item.path)
+            data = await self._attachment(raw, item.path)
             answer = await self._api.upload(claim.entry.lane, item.name, item.content_type, data)
             self._gate.answered(answer)
             result = AttemptResult(
                 Outcome.DELIVERED, answer.status, message_id=str(answer.body.get("attachmentId") or "")
             )
-        except KeyError:
+        except (KeyError, UnreadableMail):
             result = AttemptResult("missing")
         except ApiError as error:
             outcome = self._gate.failed(error, claim.entry.lane)
