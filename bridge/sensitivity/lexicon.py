@@ -22,6 +22,7 @@ COPULAS = _words(
 
 STATES = _words(
     """
+    yes error errors failure problem issue ja nej nein oui non sí si tak nie
     expired wrong incorrect invalid correct valid not no never reset resetting changed missing empty blank
     required optional unknown forgotten lost stolen compromised protected accepted rejected refused denied
     failed failing sent below above attached following hidden encrypted hashed here there same mine working
@@ -74,6 +75,45 @@ NEGATING = _words(
     """
 )
 """Words after which no value of the keyword follows."""
+
+FOR = _words("for för till til für zum voor pour para per dla do")
+"""Words between a value and what it is used for: "use X for the mailbox password"."""
+
+USING = _words(
+    """
+    use using used enter type set put använd använder använt bruk bruker brukt brug bruger käytä käytän käytin nimm
+    nutze nutzt nutzen verwende verwenden verwendet gebruik gebruikt utilise utilisez utiliser mets usa usad usar uso
+    usate usare użyj używam wpisz wpisuję
+    """
+)
+"""Words in front of a value that is used as something."""
+
+THAT = _words("that's thats that this which det detta dette das dies dat dit c'est ça eso esa esto questa quella to")
+"""Words that point back over the end of a sentence: "X. That's the password."."""
+
+ANSWER = _words("answer svar svaret vastaus antwort antwoord réponse respuesta risposta odpowiedź")
+"""Words between a question and its answer."""
+
+NUMBERED = _words(
+    """
+    ticket order invoice case customer phone call number no nr nr. tel ring ring: ärende ärendenummer order faktura
+    kundnummer sak saksnummer sag sagsnummer ordre lasku tilaus asiakasnumero rechnung bestellung kundennummer vorgang
+    telefon factuur bestelling klantnummer facture commande client factura pedido cliente fattura ordine faktura
+    zamówienie klienta numer numero número numéro nummer line version build id ref reference port
+    """
+)
+"""Words in front of a number that is no code."""
+
+TECHNICAL = _words(
+    """
+    hosting server vps web pro ssd paket plan package backup export import rechnung invoice faktura kunde customer
+    client order ticket mail email wordpress plesk cpanel windows ubuntu debian linux mysql mariadb php apache nginx
+    version release update test dev prod stage staging node host cluster rack switch router basic premium business
+    starter standard cloud site domain office exchange outlook iphone galaxy samsung firefox chrome safari screenshot
+    bild image img scan dokument document report rapport log ctrl alt shift strg cmd option tab esc error code fehler fel rev draft copy kopie final
+    """
+)
+"""Parts of names of products, machines and files, which look like a password of words."""
 
 AND = _words(
     """

@@ -12,7 +12,7 @@ from typing import Any
 import re2
 
 from bridge.errors import ConfigurationError
-from bridge.sensitivity import listing, statement
+from bridge.sensitivity import digits, listing, statement
 from bridge.sensitivity.fold import fold
 from bridge.sensitivity.keywords import KeywordMatcher, Reader
 from bridge.sensitivity.rules import DEFAULT_SCOPES, SCOPES, TIERS, Matcher, PatternMatcher, Rule, Rules, TooMuch
@@ -23,7 +23,12 @@ _TOP = {"extend", "disable", "enable", "rule"}
 _COMMON = {"id", "description", "tier", "scope", "match", "no_match", "enabled"}
 _PATTERN = {"pattern", "validator", "near", "unless", "part"}
 _KEYWORD = {"words", "value"}
-READERS: dict[str, Reader] = {**statement.READERS, **listing.READERS}
+READERS: dict[str, Reader] = {
+    **statement.READERS,
+    **listing.READERS,
+    "digits": digits.grouped,
+    "sent-digits": digits.sent,
+}
 """What a rule with words may name as ``value``."""
 
 

@@ -17,6 +17,8 @@ _PLACEHOLDER = re.compile(
     r"[*xX•●.#_\-?·…=~+]+|<[^<>]*>|\[[^\[\]]*\]|\{+[^{}]*\}+|\$\{?\w+\}?|%\w+%?|\$\(.*|"
     r".*(?:redacted|removed|masked|hidden|placeholder|example|your[_-]?\w*|changeme|change-me|change_me|insert|dummy).*|"
     r"(?:dein|ihr|votre|ton|tu|su|din|ditt|sinun|jouw|uw|mio|tuo|twoje)[_-]\w+|"
+    r"(?:\w+=)?(?:dein|ihr|euer|votre|din|ditt|jouw|uw|mein|mitt|mit|my)(?:e|es|en|er)?"
+    r"(?:passwor[td]|kennwort|wachtwoord|lösenord|passord|adgangskode|kodeord|motdepasse|benutzer(?:name)?|schlüssel|token|key)|"
     r"(?:my|the)?[_-]?(?:password|passwd|secret|token|key|apikey|api[_-]key|lösenord|passwort|wachtwoord|"
     r"contraseña|hasło|motdepasse|salasana|passord|adgangskode)|"
     r"(?:abc|xyz|foo|bar|test|todo|tbd|null|none|nil|n/a|undefined|true|false|void|empty|string)",
@@ -24,19 +26,19 @@ _PLACEHOLDER = re.compile(
 )
 _ADDRESS = re.compile(
     r"(?:[a-z][a-z0-9+.-]*://|www\.)\S*|\S+@[\w-]+(?:\.[\w-]+)+|"  # URL, mail address
-    r"(?:[\w-]+\.)+[a-z]{2,24}(?::\d+)?(?:/\S*)?|"  # host name, file name
+    r"(?:[\w-]+\.)+(?-i:[a-z]{2,24}|[A-Z]{2,24})(?::\d+)?(?:/\S*)?|"  # host name, file name
     r"[\w.+-]+@localhost\S*|(?:process|os|self|this|config|settings|env|system|import|module)\.[\w.()\[\]]+|"
     r"[\w-]{1,63}\.(?:service|local|lan|php|"
     r"conf|log|txt|html?|js|css|json|ya?ml|xml|zip|gz|sql|pdf|png|jpe?g|env|key|pem)|"
     r"\d{1,3}(?:\.\d{1,3}){3}(?:[:/]\d+)?|(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}(?:/\d+)?|"  # IP addresses
     r"(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}|"  # MAC
-    r"~?[\w.-]*(?:/[\w.@~#-]*){1,20}|[A-Z]:\\.*|[\w.+-]+@|"  # paths
-    r"\?\w+=.*|[\w.-]+=[\"'].*|![a-z-]+|[\w.]*\(.*|"  # queries, markup
+    r"~?[\w.-]*(?:/[\w.@~#-]*){1,20}(?:\?\S*)?|[A-Z]:\\.*|[\w.+-]+@|"  # paths
+    r"[?&]\w+=.*|[\w.-]+['\"]@\S+|[\w.-]+=[\"'].*|![a-z-]+|[\w.]*\(.*|"  # queries, markup
     r"\{?[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\}?",  # UUID
     re.IGNORECASE,
 )
 _FIGURE = re.compile(
-    r"[+-]?\d+(?:[.,:/\-]\d+)*(?:st|nd|rd|th|:e|[.%])?|"  # number, date, time, phone
+    r"[+-]?\d+(?:[.,:/\-]\d+)*(?:st|nd|rd|th|:e|[.%])?|[*#\d]*[*#][\d*#]+|"  # number, date, time, phone, dial code
     r"[~<>±≥≤]*[$€£]?\d+(?:[.,]\d+)*(?:[-–]\d+)?[-\s]?(?:k|m|g|t|kb|mb|gb|tb|mib|gib|kib|ms|s|sec|min|h|hrs?|x|px|pt|am|pm|kr|sek|nok|dkk|"
     r"eur|usd|gbp|pln|zł|€|\$|%|°c|mbps|gbps|mbit|gbit|khz|mhz|ghz|bits?|chars?|kl|uhr|tkn|st|v|w|cm|mm|km)|"
     r"v?\d+(?:\.\d+){1,4}(?:[-.]?(?:rc|beta|alpha|lts|p|dev|deb|ubuntu|el)\d*\w*)?|"  # versions

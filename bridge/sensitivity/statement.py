@@ -24,6 +24,10 @@ _DATE = re.compile(r"(?:19|20)\d\d-\d\d-\d\d|\d\d-\d\d-\d\d(?:\d\d)?")
 _DIGITS = re.compile(r"\d{1,8}(?:[ -]\d{1,4}){0,7}")
 
 
+_NAME = re.compile(r"\s*:\s*([^\W\d_]{3,20}(?: [^\W\d_]{2,20}){1,2})[ .]*(?:\n|$)")
+"""Two or three words that are all the line holds behind ``:``."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Manner:
     """What a kind of secret may look like, by its link."""
@@ -32,6 +36,8 @@ class _Manner:
     """The weakest link that lets four digits or more be one."""
     words: int = COLON
     """The weakest link that lets a plain word at the end of a clause be one."""
+    longest_number: int = 12
+    """Digits of the longest number that is one."""
     spaced: bool = False
     """Digits in groups are one."""
     shortest: int = 4
@@ -84,6 +90,7 @@ def _after(manner: _Manner, text: str, end: int) -> Value | None:
 def _linked(state: _State, token: Token) -> None:
     state.aside = token.kind == "comma"
     if token.kind == "link" and token.text[0] not in "-–—/":
+        state.naming = state.naming or state.link == COPULA
         state.link, state.crossed = COLON, False
     elif token.kind == "link":
         state.link = max(state.link, COPULA)
@@ -98,6 +105,8 @@ def _passed(manner: _Manner, state: _State, token: Token) -> bool:
     if word in lexicon.COPULAS:
         state.link, state.crossed = max(state.link, COPULA), False
         state.naming = state.naming or word in lexicon.NAMING
+        return True
+    if word in lexicon.ANSWER:
         return True
     state.skipped += 1
     state.aside = False
@@ -134,6 +143,8 @@ def _has_shape(manner: _Manner, token: Token, state: _State, text: str) -> bool:
         near = state.skipped <= 5 or grade == shape.SURE
         return link >= COPULA or (near and (link == NEAR or len(token.text) >= manner.unlinked))
     if grade == shape.NUMBER:
+        if len(token.text) > manner.longest_number:
+            return False
         ends = (
             ends_line(text, token.end) or token.stop or len(token.text) >= 6 or text[token.end : token.end + 1] == ","
         )
@@ -149,7 +160,8 @@ def _has_shape(manner: _Manner, token: Token, state: _State, text: str) -> bool:
 def _ends_clause(token: Token, state: _State, text: str) -> bool:
     """A plain word is a value only where it is all that is said, and not an aside in brackets."""
     aside = _in_brackets(text, token)
-    return not state.skipped and not aside and (ends_line(text, token.end) or token.stop) and plain(token.text)
+    told = not state.skipped or (state.naming and state.link == COLON and state.skipped <= 4)
+    return told and not aside and (ends_line(text, token.end) or token.stop) and plain(token.text)
 
 
 def _in_brackets(text: str, token: Token) -> bool:
@@ -161,7 +173,7 @@ def _in_brackets(text: str, token: Token) -> bool:
 
 def _spaced(token: Token, state: _State, text: str) -> bool:
     """Digits in groups (``559 201``, ``5-5-1-9``), four to eight of them, and no date or telephone number."""
-    if state.skipped > 3 or not token.text[:1].isdigit():
+    if state.skipped > (6 if state.link >= COPULA else 3) or not token.text[:1].isdigit():
         return False
     before = text[max(0, token.start - 2) : token.start].strip()
     found = _DIGITS.match(text, token.start)
@@ -177,14 +189,19 @@ def _spaced(token: Token, state: _State, text: str) -> bool:
     return _DATE.fullmatch(found.group()) is None
 
 
+_LINKS = lexicon.AS | lexicon.FOR | lexicon.THAT
+
+
 def _before(manner: _Manner, text: str, start: int) -> Value | None:
     """Read back from the keyword: "X is the password", "use X as password"."""
-    near = text[max(0, start - 40) : start].casefold().split()
-    if not any(word in lexicon.AS or word[0] == "(" for word in near[-5:]):
+    near = text[max(0, start - 40) : start].casefold().split()[-5:]
+    pointing = any(word in lexicon.THAT for word in near)
+    if not pointing and not any(word in _LINKS or word[0] == "(" for word in near):
         return None
+    tokens = tokens_before(text, start)[:7]
     linked = False
-    for distance, token in enumerate(tokens_before(text, start)[:6]):
-        if token.stop:
+    for distance, token in enumerate(tokens):
+        if token.stop and not pointing:
             return None
         if linked:
             grade = shape.grade(token.text)
@@ -194,7 +211,10 @@ def _before(manner: _Manner, text: str, start: int) -> Value | None:
                 return Value(token, certain=False)
             if token.text.casefold() not in lexicon.COPULAS:
                 return None
-        elif token.text.casefold() in lexicon.AS or text[token.start - 1] == "(":
+        elif token.text.casefold() in lexicon.FOR:
+            used = tokens[distance + 2 : distance + 3]
+            linked = bool(used) and used[0].text.casefold() in lexicon.USING
+        elif token.text.casefold() in _LINKS or text[token.start - 1] == "(":
             linked = True
         elif distance > 3:
             return None
@@ -220,19 +240,20 @@ def _read(manner: _Manner, text: str, start: int, end: int) -> Value | None:
 
 def _sure(text: str, start: int, end: int) -> Value | None:
     """For words that mostly name no secret ("code"): what is surely one, or digits that it is said to be."""
-    link, words = NEAR, 0
-    if _other_kind(text, start):
+    link, words, colon = NEAR, 0, False
+    if other_kind(text, start):
         return None
     for token in tokens_after(text, end):
         if token.kind in {"line", "comma"}:
             continue
         word = token.text.casefold()
         if token.kind == "link" or word in lexicon.COPULAS:
-            link = COPULA
+            link, colon = COPULA, colon or token.text[0] in ":="
             continue
         grade = shape.grade(token.text)
         telling = token.kind == "quoted" or not (token.text.isalnum() or token.text.isupper())
-        if grade == shape.SURE or (grade == shape.STRONG and telling):
+        told = colon and not words and any(character.islower() for character in token.text)
+        if " " not in token.text and (grade == shape.SURE or (grade == shape.STRONG and (telling or told))):
             return Value(token, certain=False)
         if link == COPULA and not words and _spaced(token, _State(link=link), text):
             return Value(token, certain=False)
@@ -242,7 +263,7 @@ def _sure(text: str, start: int, end: int) -> Value | None:
     return None
 
 
-def _other_kind(text: str, start: int) -> bool:
+def other_kind(text: str, start: int) -> bool:
     """The word in front says that it is a code or key of another kind: an error's, a product's, a public one."""
     return (
         text[max(0, start - 30) : start].casefold().rstrip(" -").rpartition(" ")[2].lstrip("\n(") in lexicon.OTHER_CODES
@@ -274,13 +295,25 @@ def _sentence(least: int, shortest: int, text: str, _start: int, end: int) -> Va
     )
 
 
+def _answer(text: str, start: int, end: int) -> Value | None:
+    """An answer: a plain word will do, and so will two or three behind ``:``."""
+    return _read(_Manner(words=NEAR, reach=9), text, start, end) or _name(text, end)
+
+
+def _name(text: str, end: int) -> Value | None:
+    found = _NAME.match(text, end)
+    if found is None or any(word.casefold() in lexicon.REMARKS | lexicon.STATES for word in found[1].split()):
+        return None
+    return Value(Token("quoted", found[1], *found.span(1)), certain=False)
+
+
 READERS: dict[str, Reader] = {
     "password": partial(_read, _Manner()),
-    "code": partial(_read, _Manner(numbers=NEAR, words=COLON + 1, spaced=True)),
+    "code": partial(_read, _Manner(numbers=NEAR, longest_number=10, words=COLON + 1, spaced=True)),
     "key": partial(_read, _Manner(words=COLON + 1, shortest=8, named=NEAR, reach=9, unlinked=12)),
     "sure": _sure,
     "sentence": partial(_sentence, 3, 1),
     "words": partial(_sentence, 4, 4),
-    "answer": partial(_read, _Manner(words=NEAR, reach=9)),
+    "answer": _answer,
 }
 """Chosen secrets, short codes, generated keys, and answers to security questions (plain words)."""
