@@ -9,8 +9,8 @@ import re
 
 from bridge.sensitivity import lexicon
 from bridge.sensitivity.keywords import Value
+from bridge.sensitivity.naming import other_kind
 from bridge.sensitivity.reading import Token
-from bridge.sensitivity.statement import other_kind
 
 _AHEAD, _BACK = 90, 45
 _ALONE = r"(?<![\w+/.,#\-])(?<!\d[ ])(?:%s)(?![ \-.,/:]?\d)(?!\w)"

@@ -63,7 +63,7 @@ FORBIDDING = _words(
 
 AS = _words(
     """
-    as is för som är er on ist als est comme es como è come to jest jako
+    as is för som är er on ist als est comme es como è come to jest jako de di
     """
 )
 """Words between a value and the keyword that names it: "use X as password", "X är lösenordet"."""
@@ -94,6 +94,9 @@ THAT = _words("that's thats that this which det detta dette das dies dat dit c'e
 ANSWER = _words("answer svar svaret vastaus antwort antwoord réponse respuesta risposta odpowiedź")
 """Words between a question and its answer."""
 
+RELATIVE = _words("which that som der die das den dem joka wat welk welke qui que che który która które")
+"""Words that go on about a secret that was named: "the password, which is X"."""
+
 NUMBERED = _words(
     """
     ticket order invoice case customer phone call number no nr nr. tel ring ring: ärende ärendenummer order faktura
@@ -110,7 +113,8 @@ TECHNICAL = _words(
     client order ticket mail email wordpress plesk cpanel windows ubuntu debian linux mysql mariadb php apache nginx
     version release update test dev prod stage staging node host cluster rack switch router basic premium business
     starter standard cloud site domain office exchange outlook iphone galaxy samsung firefox chrome safari screenshot
-    bild image img scan dokument document report rapport log ctrl alt shift strg cmd option tab esc error code fehler fel rev draft copy kopie final
+    bild image img scan dokument document report rapport log
+    ctrl alt shift strg cmd option tab esc error code fehler fel rev draft copy kopie final
     """
 )
 """Parts of names of products, machines and files, which look like a password of words."""

@@ -12,7 +12,7 @@ from typing import Any
 import re2
 
 from bridge.errors import ConfigurationError
-from bridge.sensitivity import digits, listing, statement
+from bridge.sensitivity import digits, listing, naming
 from bridge.sensitivity.fold import fold
 from bridge.sensitivity.keywords import KeywordMatcher, Reader
 from bridge.sensitivity.rules import DEFAULT_SCOPES, SCOPES, TIERS, Matcher, PatternMatcher, Rule, Rules, TooMuch
@@ -24,7 +24,7 @@ _COMMON = {"id", "description", "tier", "scope", "match", "no_match", "enabled"}
 _PATTERN = {"pattern", "validator", "near", "unless", "part"}
 _KEYWORD = {"words", "value"}
 READERS: dict[str, Reader] = {
-    **statement.READERS,
+    **naming.READERS,
     **listing.READERS,
     "digits": digits.grouped,
     "sent-digits": digits.sent,

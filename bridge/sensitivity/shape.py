@@ -21,13 +21,14 @@ _PLACEHOLDER = re.compile(
     r"(?:passwor[td]|kennwort|wachtwoord|lösenord|passord|adgangskode|kodeord|motdepasse|benutzer(?:name)?|schlüssel|token|key)|"
     r"(?:my|the)?[_-]?(?:password|passwd|secret|token|key|apikey|api[_-]key|lösenord|passwort|wachtwoord|"
     r"contraseña|hasło|motdepasse|salasana|passord|adgangskode)|"
+    r"(?:\w*(?:user|login|name|naam|namn|navn|nom|nutzer)\w*[:/])?(?:pass\w*|wachtwoord|lösenord|kennwort|contraseña|hasło|adgangskode|motdepasse|mdp|pwd|pw)(?:@.*)?|"
     r"(?:abc|xyz|foo|bar|test|todo|tbd|null|none|nil|n/a|undefined|true|false|void|empty|string)",
     re.IGNORECASE,
 )
 _ADDRESS = re.compile(
     r"(?:[a-z][a-z0-9+.-]*://|www\.)\S*|\S+@[\w-]+(?:\.[\w-]+)+|"  # URL, mail address
     r"(?:[\w-]+\.)+(?-i:[a-z]{2,24}|[A-Z]{2,24})(?::\d+)?(?:/\S*)?|"  # host name, file name
-    r"[\w.+-]+@localhost\S*|(?:process|os|self|this|config|settings|env|system|import|module)\.[\w.()\[\]]+|"
+    r"[\w.+-]+@localhost\S*|(?:root|admin|user|git|deploy|ubuntu|debian|www-data|pi|test|info|support)@[\w-]+|(?:process|os|self|this|config|settings|env|system|import|module)\.[\w.()\[\]]+|"
     r"[\w-]{1,63}\.(?:service|local|lan|php|"
     r"conf|log|txt|html?|js|css|json|ya?ml|xml|zip|gz|sql|pdf|png|jpe?g|env|key|pem)|"
     r"\d{1,3}(?:\.\d{1,3}){3}(?:[:/]\d+)?|(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}(?:/\d+)?|"  # IP addresses

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import partial
 
 from bridge.sensitivity import lexicon, shape
-from bridge.sensitivity.keywords import Reader, Value
+from bridge.sensitivity.keywords import Value
 from bridge.sensitivity.reading import Token, ends_line, tokens_after, tokens_before
 
 NOTHING, NEAR, COPULA, COLON = range(4)
@@ -24,12 +23,8 @@ _DATE = re.compile(r"(?:19|20)\d\d-\d\d-\d\d|\d\d-\d\d-\d\d(?:\d\d)?")
 _DIGITS = re.compile(r"\d{1,8}(?:[ -]\d{1,4}){0,7}")
 
 
-_NAME = re.compile(r"\s*:\s*([^\W\d_]{3,20}(?: [^\W\d_]{2,20}){1,2})[ .]*(?:\n|$)")
-"""Two or three words that are all the line holds behind ``:``."""
-
-
 @dataclass(frozen=True, slots=True)
-class _Manner:
+class Manner:
     """What a kind of secret may look like, by its link."""
 
     numbers: int = COPULA
@@ -49,7 +44,7 @@ class _Manner:
 
 
 @dataclass(slots=True)
-class _State:
+class State:
     """How far the reading of one statement has come."""
 
     link: int = NEAR
@@ -62,13 +57,15 @@ class _State:
     """The link is one that only a value follows."""
     aside: bool = False
     """A comma stands right in front."""
+    asked: bool = False
+    """The keyword ended a question, so that only what looks like a secret can be one."""
     forbidden: bool = False
     """The statement speaks of rules for secrets."""
 
 
-def _after(manner: _Manner, text: str, end: int) -> Value | None:
+def _after(manner: Manner, text: str, end: int) -> Value | None:
     """Read on from the keyword until a value, a word that forbids one, or the end of what may belong to it."""
-    state = _State()
+    state = State(asked=text.startswith("?", end))
     for token in tokens_after(text, end):
         if token.kind == "line":
             state.lines += 1
@@ -87,7 +84,7 @@ def _after(manner: _Manner, text: str, end: int) -> Value | None:
     return None
 
 
-def _linked(state: _State, token: Token) -> None:
+def _linked(state: State, token: Token) -> None:
     state.aside = token.kind == "comma"
     if token.kind == "link" and token.text[0] not in "-–—/":
         state.naming = state.naming or state.link == COPULA
@@ -96,7 +93,7 @@ def _linked(state: _State, token: Token) -> None:
         state.link = max(state.link, COPULA)
 
 
-def _passed(manner: _Manner, state: _State, token: Token) -> bool:
+def _passed(manner: Manner, state: State, token: Token) -> bool:
     """Take a word that is no value; false when nothing behind it can belong to the keyword."""
     word = token.text.casefold()
     if word in lexicon.NEGATING:
@@ -106,7 +103,7 @@ def _passed(manner: _Manner, state: _State, token: Token) -> bool:
         state.link, state.crossed = max(state.link, COPULA), False
         state.naming = state.naming or word in lexicon.NAMING
         return True
-    if word in lexicon.ANSWER:
+    if word in lexicon.ANSWER or word in lexicon.RELATIVE:
         return True
     state.skipped += 1
     state.aside = False
@@ -116,8 +113,10 @@ def _passed(manner: _Manner, state: _State, token: Token) -> bool:
     return state.skipped <= manner.reach
 
 
-def _is_value(manner: _Manner, token: Token, state: _State, text: str) -> bool:
+def _is_value(manner: Manner, token: Token, state: State, text: str) -> bool:
     if state.crossed:
+        return False
+    if state.asked and shape.grade(token.text) < shape.STRONG:
         return False
     if state.forbidden:
         return state.link == COLON and shape.grade(token.text) >= shape.STRONG
@@ -127,14 +126,14 @@ def _is_value(manner: _Manner, token: Token, state: _State, text: str) -> bool:
         return plain(token.text)
     if " " in token.text:
         return False
-    if manner.spaced and (state.aside or state.link > NOTHING or state.skipped <= 2) and _spaced(token, state, text):
+    if manner.spaced and (state.aside or state.link > NOTHING or state.skipped <= 2) and spaced(token, state, text):
         return True
     if len(token.text) < manner.shortest:
         return False
     return _has_shape(manner, token, state, text)
 
 
-def _has_shape(manner: _Manner, token: Token, state: _State, text: str) -> bool:
+def _has_shape(manner: Manner, token: Token, state: State, text: str) -> bool:
     alone = state.fresh_line and not state.skipped and ends_line(text, token.end)
     link = max(state.link, COPULA) if alone else state.link
     named = link >= manner.named and (manner.named < COLON or not state.skipped)
@@ -157,7 +156,7 @@ def _has_shape(manner: _Manner, token: Token, state: _State, text: str) -> bool:
     return link >= manner.words or named
 
 
-def _ends_clause(token: Token, state: _State, text: str) -> bool:
+def _ends_clause(token: Token, state: State, text: str) -> bool:
     """A plain word is a value only where it is all that is said, and not an aside in brackets."""
     aside = _in_brackets(text, token)
     told = not state.skipped or (state.naming and state.link == COLON and state.skipped <= 4)
@@ -171,7 +170,7 @@ def _in_brackets(text: str, token: Token) -> bool:
     return opened > closed
 
 
-def _spaced(token: Token, state: _State, text: str) -> bool:
+def spaced(token: Token, state: State, text: str) -> bool:
     """Digits in groups (``559 201``, ``5-5-1-9``), four to eight of them, and no date or telephone number."""
     if state.skipped > (6 if state.link >= COPULA else 3) or not token.text[:1].isdigit():
         return False
@@ -192,7 +191,7 @@ def _spaced(token: Token, state: _State, text: str) -> bool:
 _LINKS = lexicon.AS | lexicon.FOR | lexicon.THAT
 
 
-def _before(manner: _Manner, text: str, start: int) -> Value | None:
+def _before(manner: Manner, text: str, start: int) -> Value | None:
     """Read back from the keyword: "X is the password", "use X as password"."""
     near = text[max(0, start - 40) : start].casefold().split()[-5:]
     pointing = any(word in lexicon.THAT for word in near)
@@ -207,7 +206,7 @@ def _before(manner: _Manner, text: str, start: int) -> Value | None:
             grade = shape.grade(token.text)
             if grade >= shape.STRONG or (token.kind == "quoted" and plain(token.text)):
                 return Value(token, certain=False)
-            if manner.spaced and _spaced(token, _State(), text):
+            if manner.spaced and spaced(token, State(), text):
                 return Value(token, certain=False)
             if token.text.casefold() not in lexicon.COPULAS:
                 return None
@@ -234,86 +233,5 @@ def plain(text: str) -> bool:
     )
 
 
-def _read(manner: _Manner, text: str, start: int, end: int) -> Value | None:
+def read_statement(manner: Manner, text: str, start: int, end: int) -> Value | None:
     return _after(manner, text, end) or _before(manner, text, start)
-
-
-def _sure(text: str, start: int, end: int) -> Value | None:
-    """For words that mostly name no secret ("code"): what is surely one, or digits that it is said to be."""
-    link, words, colon = NEAR, 0, False
-    if other_kind(text, start):
-        return None
-    for token in tokens_after(text, end):
-        if token.kind in {"line", "comma"}:
-            continue
-        word = token.text.casefold()
-        if token.kind == "link" or word in lexicon.COPULAS:
-            link, colon = COPULA, colon or token.text[0] in ":="
-            continue
-        grade = shape.grade(token.text)
-        telling = token.kind == "quoted" or not (token.text.isalnum() or token.text.isupper())
-        told = colon and not words and any(character.islower() for character in token.text)
-        if " " not in token.text and (grade == shape.SURE or (grade == shape.STRONG and (telling or told))):
-            return Value(token, certain=False)
-        if link == COPULA and not words and _spaced(token, _State(link=link), text):
-            return Value(token, certain=False)
-        words += 1
-        if token.stop or words > 2:
-            return None
-    return None
-
-
-def other_kind(text: str, start: int) -> bool:
-    """The word in front says that it is a code or key of another kind: an error's, a product's, a public one."""
-    return (
-        text[max(0, start - 30) : start].casefold().rstrip(" -").rpartition(" ")[2].lstrip("\n(") in lexicon.OTHER_CODES
-    )
-
-
-def _sentence(least: int, shortest: int, text: str, _start: int, end: int) -> Value | None:
-    """``least`` words or more behind ``:``, to the end of the line, and not the small words of a remark."""
-    link = NOTHING
-    words: list[Token] = []
-    for token in tokens_after(text, end):
-        if token.kind == "link":
-            link, words = COLON, []
-        elif token.kind == "quoted" and len(token.text.split()) >= least:
-            return Value(token, certain=False)
-        elif token.kind == "line" and (words or link != COLON):
-            break
-        elif token.kind in {"word", "quoted"}:
-            words.append(token)
-    if link != COLON or not least <= len(words) <= 12 or text[words[0].start - 1] in "([<":
-        return None
-    if any(token.stop for token in words[:-1]) or any(len(token.text) < shortest for token in words):
-        return None
-    said = any(token.text.casefold() in lexicon.REMARKS or not token.text.isalpha() for token in words)
-    return (
-        None
-        if said or any(token.text.casefold() in lexicon.STATES for token in words)
-        else Value(words[0], certain=False)
-    )
-
-
-def _answer(text: str, start: int, end: int) -> Value | None:
-    """An answer: a plain word will do, and so will two or three behind ``:``."""
-    return _read(_Manner(words=NEAR, reach=9), text, start, end) or _name(text, end)
-
-
-def _name(text: str, end: int) -> Value | None:
-    found = _NAME.match(text, end)
-    if found is None or any(word.casefold() in lexicon.REMARKS | lexicon.STATES for word in found[1].split()):
-        return None
-    return Value(Token("quoted", found[1], *found.span(1)), certain=False)
-
-
-READERS: dict[str, Reader] = {
-    "password": partial(_read, _Manner()),
-    "code": partial(_read, _Manner(numbers=NEAR, longest_number=10, words=COLON + 1, spaced=True)),
-    "key": partial(_read, _Manner(words=COLON + 1, shortest=8, named=NEAR, reach=9, unlinked=12)),
-    "sure": _sure,
-    "sentence": partial(_sentence, 3, 1),
-    "words": partial(_sentence, 4, 4),
-    "answer": _answer,
-}
-"""Chosen secrets, short codes, generated keys, and answers to security questions (plain words)."""

@@ -12,7 +12,7 @@ from functools import partial
 from importlib import import_module
 
 from bridge.sensitivity import lexicon, shape
-from bridge.sensitivity.worded import worded
+from bridge.sensitivity.worded import beside_address, worded, worded_alone, worded_once
 
 Validator = Callable[[str], bool]
 
@@ -173,6 +173,9 @@ VALIDATORS: dict[str, Validator] = {
     "secret": secret,
     "generated": generated,
     "worded": worded,
+    "worded_once": worded_once,
+    "worded_alone": worded_alone,
+    "beside_address": beside_address,
     "mnemonic": mnemonic,
     "personal_number": personal_number,
     "restricted_label": restricted_label,
