@@ -14,7 +14,7 @@ from email.message import EmailMessage
 from bridge.reply import Hints, extract
 
 FOLDS = 5
-HINTS = Hints(cut_signoff=True, cut_disclaimer=True, forwarded="cut", inline_quotes="keep")
+HINTS = Hints(cut_signoff=True, cut_disclaimer=True, forwarded="cut")
 """The labels of most sources leave the sign-off out, so the benchmark runs with the settings that cut it."""
 
 

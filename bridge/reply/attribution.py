@@ -25,7 +25,7 @@ _DATE = re.compile(
 _YEAR = re.compile(r"(?<!\d)(?:19|20|25|14|13)\d{2}(?!\d)")
 _DAY = re.compile(r"(?<!\d)\d{1,2}(?!\d)")
 _ADDRESS = re.compile(r"[^\s@<>\[\](),;:]+@[^\s@<>]+")
-_STAMP = re.compile(r"\d{4}-\d{2}-\d{2} \d{1,2}:\d{2} gmt[+-]")
+_STAMP = re.compile(r"\d{4}-\d{2}-\d{2} \d{1,2}:\d{2} GMT[+-]\d{2}:\d{2} ([^<:]+)(?:<|:|$)")
 _MARKUP = "*_<>\"'“”„ "
 _COLONS = (":", "\uff1a", "\ufe55", "\ufe13")
 _OPENING_QUOTES = "\"“„«»‚‘'「『"
@@ -45,7 +45,7 @@ class Evidence(NamedTuple):
     bracketed: bool
     """Holds an address in angle brackets, as clients write a mailbox with its name (RFC 5322 §3.4)."""
     stamped: bool
-    """Begins with a date, a time of day and its distance from Greenwich, as Gmail wrote in many languages."""
+    """A date, a time of day, its distance from Greenwich and a name, as Gmail wrote in many languages."""
     words: int
 
 
@@ -81,10 +81,15 @@ def weigh(text: str, ours: tuple[str, ...] = ()) -> Evidence:
         lead=_begins(folded, words),
         colon=text.rstrip(_MARKUP).endswith(_COLONS) or _is_dashed(text),
         ours=any(name in full for name in ours),
-        stamped=" gmt" in folded and bool(_STAMP.match(folded)),
+        stamped=" GMT" in text and _is_stamped(text),
         bracketed=address and "<" in text and ">" in text,
         words=len(words),
     )
+
+
+def _is_stamped(text: str) -> bool:
+    found = _STAMP.match(text)
+    return found is not None and not any(word[0].islower() for word in found[1].split())
 
 
 def _begins(folded: str, words: list[str]) -> bool:
@@ -112,7 +117,7 @@ def find(lines: Lines, index: int, quoted: bool, ours: tuple[str, ...] = ()) -> 
     depth = lines.depth[index]
     for first in range(index, max(index - MAX_LINES, -1), -1):
         part = lines.bare[first]
-        if not part and not lines.depth[first] and not gap and text and not has_date and "@" in text:
+        if not part and not lines.depth[first] and not gap and text and not has_date and _is_torn(text):
             gap = True
             continue
         if not part or (lines.depth[first] != depth and first != index) or len(part) + len(text) > MAX_LENGTH:
@@ -131,6 +136,11 @@ def find(lines: Lines, index: int, quoted: bool, ours: tuple[str, ...] = ()) -> 
         if evidence.verb and evidence.date and evidence.lead and (evidence.address or evidence.time):
             break
     return best
+
+
+def _is_torn(text: str) -> bool:
+    """The end of an attribution that a client tore apart with a blank line: its address, or no more than its verb."""
+    return "@" in text or (len(text) < 20 and text.endswith(_COLONS) and weigh(text).verb)
 
 
 def is_glued(text: str, evidence: Evidence) -> bool:
@@ -180,7 +190,7 @@ def is_certain(evidence: Evidence) -> bool:
         return True
     if verb and address and colon and words <= 6:
         return bracketed
-    if date and time and stamped and words <= 7:
+    if stamped and words <= 7:
         return True
     return date and time and address and (colon or (verb and lead))
 

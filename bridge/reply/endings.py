@@ -86,11 +86,21 @@ def signature(lines: Lines, start: int, stop: int) -> int:
     words = 0
     for at in range(stop - 1, start - 1, -1):
         if is_delimiter(lines.raw[at]):
-            return at if words else stop
+            return at if words and not _goes_on(lines, at, stop) else stop
         words += bool(lines.bare[at])
         if words > MAX_SIGNATURE:
             break
     return stop
+
+
+def _goes_on(lines: Lines, at: int, stop: int) -> bool:
+    """Sentences follow a delimiter without its blank: a rule between parts of the text, as in Markdown."""
+    if lines.raw[at] != "--":
+        return False
+    below = [bare for bare in lines.bare[at + 1 : stop] if bare]
+    if is_device(below[0]) or is_disclaimer(below[0]):
+        return False
+    return below[-1][-1] in ".?!" and all(len(bare.split()) >= 5 for bare in below)
 
 
 def disclaimer(lines: Lines, start: int, stop: int) -> int:
@@ -122,7 +132,7 @@ def signoff(lines: Lines, start: int, stop: int) -> int:
         words += 1
         if len(bare) > 90 and not is_disclaimer(bare):
             break
-        if opens_signoff(bare) and (words > 1 or not is_closing(bare)) and _has_words(lines, start, at):
+        if opens_signoff(bare) and (words > 1 or not is_closing(bare)) and has_words(lines, start, at):
             found = at
             if is_closing(bare):
                 break
@@ -143,7 +153,8 @@ def opens_signoff(bare: str) -> bool:
     return bool(comma) and is_closing(front) and 0 < len(name.split()) <= 4
 
 
-def _has_words(lines: Lines, start: int, stop: int) -> bool:
+def has_words(lines: Lines, start: int, stop: int) -> bool:
+    """Something stands in the lines ``start`` to ``stop``."""
     return any(lines.bare[at] for at in range(start, stop))
 
 
@@ -152,9 +163,9 @@ _CONTACT = re.compile(r"\+?\d[\d ()./-]{6,}\d|[^\s@]+@[^\s@]+\.\w|(?:https?://|w
 
 def _contact_card(lines: Lines, start: int, stop: int) -> int:
     """The last paragraphs, when they hold the author's ways of contact: at least two, and no prose."""
-    found, contacts = stop, 0
+    found, contacts, words = stop, 0, 0
     end = stop
-    while end > start and stop - end <= MAX_SIGNATURE:
+    while end > start and words <= MAX_SIGNATURE:
         if not lines.bare[end - 1]:
             end -= 1
             continue
@@ -162,12 +173,13 @@ def _contact_card(lines: Lines, start: int, stop: int) -> int:
         while begin > start and lines.bare[begin - 1]:
             begin -= 1
         paragraph = lines.bare[begin:end]
+        words += len(paragraph)
         if is_rule(paragraph[0]):
             found = begin
             break
         if any(_APPOINTMENT.search(bare) for bare in paragraph):
             break
-        if any(_is_prose(bare) for bare in paragraph) or not _has_words(lines, start, begin):
+        if any(_is_prose(bare) for bare in paragraph) or not has_words(lines, start, begin):
             break
         contacts += sum(bool(_CONTACT.search(bare)) for bare in paragraph)
         end = begin
@@ -180,7 +192,7 @@ _APPOINTMENT = re.compile(r"\d[:.]\d\d(?!\d)| @ ")
 
 
 def _is_prose(bare: str) -> bool:
-    return len(bare) > 90 or bare[-1] in ".?!"
+    return len(bare) > 90 or (bare[-1] in ".?!" and len(bare.split()) > 4)
 
 
 def _holds_figures(bare: str) -> bool:

@@ -10,12 +10,14 @@ from collections.abc import Sequence
 
 from bridge.mail.html import RenderedLine, render
 from bridge.model import Hints, Reply, ReplyLine
-from bridge.reply import endings, history, markup
+from bridge.reply import footers, history, markup
 from bridge.reply.known import compare
 from bridge.reply.lines import Lines, split
 from bridge.reply.runs import Run, runs
 
 _NO_HINTS = Hints()
+_QUESTIONS = ("?", "\uff1f", "\u061f", "\u037e")
+"""Question marks: Latin, full-width, Arabic, Greek."""
 
 
 def extract(text: str | None, html: str | None, *, hints: Hints | None = None) -> Reply:
@@ -95,7 +97,8 @@ class _Extraction:
         parts = runs(lines, stop, self.found.leads)
         for part in parts:
             if not part.quoted:
-                self._endings(part)
+                for cut in footers.find(lines, part.start, part.stop, self.hints):
+                    self._cut(range(cut.start, cut.stop), cut.kind, cut.reason)
         answered = False
         total = sum(part.quoted for part in parts)
         for part in reversed(parts):
@@ -140,14 +143,29 @@ class _Extraction:
     def _answered(self, part: Run, total: int) -> None:
         if self.hints.forwarded == "cut" and history.is_forward(self.lines, part.start):
             self._cut(range(part.start, part.stop), "forward", "forwarded message")
-        elif part.attributed and total == 1:
-            self._cut(range(part.start, part.stop), "attribution", "whole message quoted above the answer")
         elif self.hints.inline_quotes == "keep":
             self._keep_quote(part.start, part.stop)
         else:
-            paragraph = self._last_paragraph(part)
-            self._cut(range(part.start, paragraph), "attribution", "quotation that is not answered")
-            self._keep_quote(paragraph, part.stop)
+            whole = part.attributed and total == 1
+            start, stop = self._question(part) if whole else (self._paragraph(part.start, part.stop), part.stop)
+            reason = "whole message quoted above the answer" if whole else "quotation that is not answered"
+            self._cut(range(part.start, start), "attribution", reason)
+            self._keep_quote(start, stop)
+            self._cut(range(stop, part.stop), "attribution", reason)
+
+    def _question(self, part: Run) -> tuple[int, int]:
+        """Of a whole message quoted above the answer, the last paragraph that asks something is what is answered."""
+        lines = self.lines
+        for at in range(part.stop - 1, part.start - 1, -1):
+            if lines.depth[at] == 1 and lines.bare[at].endswith(_QUESTIONS) and at not in self.found.leads:
+                stop = at + 1
+                while stop < part.stop and lines.bare[stop] and lines.depth[stop]:
+                    stop += 1
+                start = self._paragraph(part.start, stop)
+                while stop < part.stop and not lines.bare[stop] and not lines.depth[stop]:
+                    stop += 1
+                return start, stop
+        return part.stop, part.stop
 
     def _keep_quote(self, start: int, stop: int) -> None:
         for at in range(start, stop):
@@ -157,53 +175,14 @@ class _Extraction:
                 self.kinds[at] = "quote"
                 self.why[at] = "quotation that is answered"
 
-    def _last_paragraph(self, part: Run) -> int:
-        at = part.stop - 1
-        while at > part.start and self.lines.blank(at):
+    def _paragraph(self, start: int, stop: int) -> int:
+        """Where the last quoted paragraph of the lines ``start`` to ``stop`` begins."""
+        at = stop - 1
+        while at > start and self.lines.blank(at):
             at -= 1
-        while at > part.start and self.lines.depth[at - 1] and self.lines.bare[at - 1]:
+        while at > start and self.lines.depth[at - 1] and self.lines.bare[at - 1] and at - 1 not in self.found.leads:
             at -= 1
         return at
-
-    def _endings(self, part: Run) -> None:
-        """Cut signature, device lines and footers at the end of the author's lines."""
-        stop = endings.footer(self.lines, part.start, part.stop)
-        self._cut(range(stop, part.stop), "footer", "footer of a mailing list")
-        if self.hints.cut_signature:
-            begin = endings.signature(self.lines, part.start, stop)
-            self._cut(range(begin, stop), "signature", "signature")
-            stop = begin
-        stop = self._devices(part.start, stop)
-        if self.hints.cut_disclaimer:
-            begin = endings.disclaimer(self.lines, part.start, stop)
-            self._cut(range(begin, stop), "disclaimer", "confidentiality footer")
-            stop = begin
-        if self.hints.cut_signoff:
-            begin = endings.signoff(self.lines, part.start, stop)
-            self._cut(range(begin, stop), "signature", "sign-off")
-            self._devices(part.start, begin)
-
-    def _devices(self, start: int, stop: int) -> int:
-        """Cut the client's own lines at the end; the first line of what was cut or is blank before it."""
-        while stop > start:
-            at = stop - 1
-            if self.lines.bare[at]:
-                if not (self.hints.cut_device and self._is_device(at)):
-                    break
-                self._cut(range(at, stop), "device", "line that the client added")
-            stop = at
-        return stop
-
-    def _is_device(self, at: int) -> bool:
-        bare = self.lines.bare[at]
-        if bare in endings.TRACKERS:
-            return True
-        if not endings.is_device(bare):
-            return False
-        if endings.names_product(bare) or at == 0:
-            return True
-        above = self.lines.bare[at - 1]
-        return not above or endings.is_device(above)
 
     def _blanks(self) -> None:
         """Blank lines go with what is cut: none at either end, and none beside a cut but one."""

@@ -18,9 +18,11 @@ _RAW_NAMES = """
     received return-path message-id mime-version content-type content-transfer-encoding dkim-signature
     delivered-to x-mailer x-spam-status authentication-results arc-seal in-reply-to references user-agent
     x-originating-ip x-original-to envelope-to status remote-mta action diagnostic-code
+    via call-id cseq max-forwards contact host accept
 """
 _RAW = frozenset(_RAW_NAMES.split())
-"""Fields of a raw mail (RFC 5322) that no client shows above a quotation: with them the block is somebody's paste."""
+"""Fields of a raw mail (RFC 5322), SIP (RFC 3261) or HTTP message that no client shows above a quotation: with them the
+block is somebody's paste."""
 _DASHES = "-–—_=*~#+<> \t\xa0\u2500\u2501|"
 
 
@@ -53,8 +55,8 @@ def label(bare: str) -> tuple[str, str]:
 def find(lines: Lines, first: int) -> Block | None:
     """The labelled lines that begin at line ``first``; None when it has no label that a block begins with."""
     kind, value = label(lines.bare[first])
-    if not kind or kind in ("raw", "other", "cc"):
-        return None
+    if not kind or kind in ("raw", "other", "cc") or lines.bare[first].lstrip(_EMPHASIS)[0].islower():
+        return None  # No client writes its first label in lower case; configuration files do.
     kinds = {kind}
     evidence = _evidence(kind, value)
     last = first

@@ -60,6 +60,7 @@ class _Search:
         self.found = History(len(lines))
         self.looks = MAX_LOOKS
         self.passed = 0
+        self.initials = ""
 
     def run(self) -> History:
         lines = self.lines
@@ -194,10 +195,16 @@ class _Search:
             return False
         if not self.looks:
             return False
-        found = attribution.find(lines, at, quoted or mark == markup.ATTRIBUTION, self.ours)
+        initials = "" if quoted else self._initials(after)
+        found = attribution.find(lines, at, quoted or bool(initials) or mark == markup.ATTRIBUTION, self.ours)
         if found is None:
             self.looks -= 1
             return False
+        if initials and not self.initials:
+            self.initials = initials
+            for below in range(after, len(lines)):
+                if lines.bare[below].startswith(initials):
+                    lines.depth[below] = 1
         return self._introduce(found)
 
     def _introduce(self, found: attribution.Attribution) -> bool:
@@ -230,6 +237,14 @@ class _Search:
                     break
                 self.lines.depth[below] = 1
         return at
+
+    def _initials(self, at: int) -> str:
+        """The mark that a quoted line bears: The Bat! quotes Jon Berg behind ``JB>``, Emacs' Supercite behind ``Jon>``.
+
+        They count only under an attribution, since ``SQL>`` is a prompt.
+        """
+        mark, bracket, _ = self.lines.bare[at][:12].partition(">")
+        return mark + bracket if at >= 0 and bracket and mark.isalpha() and mark[0].isupper() else ""
 
     def _lead(self, found: attribution.Attribution) -> None:
         self.found.leads.update(dict.fromkeys(range(found.first, found.last + 1), "attribution"))
