@@ -22,7 +22,7 @@ from bridge.errors import SpoolBroken
 from bridge.spool import keyring, schema
 from bridge.spool.api import Usage
 from bridge.spool.cipher import Cipher
-from bridge.spool.writer import translate
+from bridge.spool.writer import carry_out, translate
 
 SYNCHRONOUS = "FULL"
 """With NORMAL, commits of the last seconds before a power cut are lost (benchmarks/powercut.py shows it)."""
@@ -144,7 +144,7 @@ class Database:
         try:
             schema.prepare(connection, str(self.path), migrate=self.exclusive)
             sync_directory(self.path.parent)
-            keyring.check(connection, cipher)
+            carry_out(connection, keyring.check(cipher))
             newest = connection.execute("SELECT id FROM entries ORDER BY seq DESC LIMIT 1").fetchone()
             self.newest_id: str = newest["id"] if newest else ""
             self.usage = self._measure(connection)

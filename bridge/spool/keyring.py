@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 from bridge.errors import ConfigurationError, SpoolBroken
 from bridge.spool.cipher import Cipher
+from bridge.spool.steps import Steps, ask, first
 
 _KNOWN = b"ticket-bridge spool key"
 SEALED = (("mails", "id", "raw"), ("entries", "seq", "decision"), ("texts", "rowid", "text"))
 """Table, row number and column of everything that is sealed."""
 
 
-def check(db: sqlite3.Connection, cipher: Cipher) -> None:
+def check(cipher: Cipher) -> Steps[None]:
     """Compare the configured keys with those used so far, and write down new ones. Raises ``ConfigurationError``."""
-    stored = {row["id"]: row["sealed"] for row in db.execute("SELECT id, sealed FROM keys")}
+    stored = {row["id"]: row["sealed"] for row in (yield from ask("SELECT id, sealed FROM keys"))}
     for name, sealed in stored.items():
         if name in cipher.names:
             _prove(cipher, name, sealed)
-        elif uses(db, name):
+        elif (yield from uses(name)):
             raise ConfigurationError(
                 f"BRIDGE_SPOOL_KEY: the spool holds mail sealed with key {name!r}, which is not configured: "
                 f"put it back, behind a new one if there is one ({name}:…), until `ticket-bridge spool compact` has run"
             )
         else:
-            db.execute("DELETE FROM keys WHERE id = ?", (name,))
+            yield from ask("DELETE FROM keys WHERE id = ?", name)
     for name in cipher.names:
         if name not in stored:
-            db.execute("INSERT OR IGNORE INTO keys VALUES (?, ?)", (name, cipher.seal_with(name, _KNOWN)))
+            sealed = cipher.seal_with(name, _KNOWN)
+            yield from ask("INSERT INTO keys (id, sealed) VALUES (?, ?) ON CONFLICT DO NOTHING", name, sealed)
 
 
 def _prove(cipher: Cipher, name: str, sealed: bytes) -> None:
@@ -43,26 +43,27 @@ def _prove(cipher: Cipher, name: str, sealed: bytes) -> None:
     )
 
 
-def uses(db: sqlite3.Connection, name: str) -> bool:
+def uses(name: str) -> Steps[bool]:
     """Whether anything is still sealed with this key; looks at every row."""
     prefix = Cipher.prefix(name)
-    return any(
-        db.execute(f"SELECT 1 FROM {table} WHERE substr({column}, 1, 2) = ? LIMIT 1", (prefix,)).fetchone()
-        for table, _, column in SEALED
-    )
+    for table, _, column in SEALED:
+        if (yield from first(f"SELECT 1 FROM {table} WHERE substr({column}, 1, 2) = ? LIMIT 1", prefix)):
+            return True
+    return False
 
 
-def reseal(db: sqlite3.Connection, cipher: Cipher, limit: int) -> int:
+def reseal(cipher: Cipher, limit: int) -> Steps[int]:
     """Seal what is not sealed with the first key anew, up to ``limit`` values of a table; how many there were."""
     done = 0
     for table, number, column in SEALED:
-        found = db.execute(
-            f"SELECT {number} AS number, {column} AS value FROM {table} "
-            f"WHERE {column} IS NOT NULL AND substr({column}, 1, ?) <> ? LIMIT ?",
-            (len(cipher.mark), cipher.mark, limit),
-        ).fetchall()
+        found = yield from ask(
+            f"SELECT e.{number} AS number, e.{column} AS value FROM {table} e "
+            f"WHERE e.{column} IS NOT NULL AND substr(e.{column}, 1, ?) <> ? LIMIT ?",
+            *(len(cipher.mark), cipher.mark, limit),
+            lock="wait",
+        )
         for row in found:
             again = cipher.seal(cipher.unseal(row["value"]))
-            db.execute(f"UPDATE {table} SET {column} = ? WHERE {number} = ?", (again, row["number"]))
+            yield from ask(f"UPDATE {table} SET {column} = ? WHERE {number} = ?", again, row["number"])
         done += len(found)
     return done

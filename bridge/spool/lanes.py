@@ -1,121 +1,138 @@
-"""Lanes and claims: who goes next (design §2). Functions on the writing connection, inside its transaction.
+"""Lanes and claims: who goes next (design §2). Steps inside a transaction.
 
 At most one entry of a lane is its head; a claim looks at heads only, so that it costs the same at a million rows.
+Whoever moves a lane's head is alone at the lane first; whoever claims takes only rows that nobody else has locked.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 
 from bridge.errors import SpoolBroken, StaleToken, WrongState
 from bridge.reasons import Reason
 from bridge.spool import rows
-from bridge.spool.api import Attempt, Claim, State
+from bridge.spool.api import Claim, State
 from bridge.spool.cipher import Cipher
+from bridge.spool.steps import Row, Steps, alone, ask, first, marks, value
 
 FREE = "owner = '', lease_until = 0"
-_CLAIM_READY = (
+_DUE_HEADS = (
     rows.ENTRY
-    + """WHERE e.head = 1 AND e.next_at <= :now AND e.lease_until <= :now
-    AND e.seq < ifnull((SELECT min(seq) FROM entries WHERE state = 'received' AND hint = ''), 9223372036854775807)
+    + """WHERE e.head = 1 AND e.next_at <= ? AND e.lease_until <= ?
+    AND e.seq < coalesce((SELECT min(seq) FROM entries WHERE state = 'received' AND hint = ''), 9223372036854775807)
     AND NOT EXISTS (SELECT 1 FROM entries r WHERE r.state = 'received' AND r.hint = e.lane AND r.seq < e.seq)
-    ORDER BY e.next_at, e.seq LIMIT :limit"""
+    ORDER BY e.next_at, e.seq LIMIT ?"""
 )
-_CLAIM_RECEIVED = (
-    rows.ENTRY
-    + """WHERE e.state = 'received' AND e.next_at <= :now AND e.lease_until <= :now ORDER BY e.seq LIMIT :limit"""
+_DUE_RECEIVED = (
+    rows.ENTRY + "WHERE e.state = 'received' AND e.next_at <= ? AND e.lease_until <= ? ORDER BY e.seq LIMIT ?"
 )
+_LAPSED = """SELECT seq, lane FROM entries WHERE owner <> '' AND head = 1 AND next_at <= ? AND lease_until <= ?
+    UNION SELECT seq, lane FROM entries
+    WHERE state = 'sending' AND owner = '' AND head = 1 AND next_at <= ? AND lease_until <= ?"""
 
 
-def elect(db: sqlite3.Connection, lane: str, now: float) -> None:
+def elect(lane: str, now: float) -> Steps[None]:
     """Make the earliest waiting entry of a lane its head, unless the present one is being worked on."""
     if not lane:
         return
-    present = db.execute(
-        "SELECT seq, state, lease_until, owner FROM entries WHERE lane = ? AND head = 1", (lane,)
-    ).fetchone()
+    present = yield from first(
+        "SELECT e.seq, e.state, e.lease_until, e.owner FROM entries e WHERE e.lane = ? AND e.head = 1",
+        lane,
+        lock="wait",
+    )
     if present and (present["state"] in ("sending", "unknown") or present["lease_until"] > now):
         return
-    first = db.execute(
-        "SELECT min(seq) FROM entries WHERE lane = ? AND state IN ('ready', 'sending', 'unknown')", (lane,)
-    ).fetchone()[0]
-    if present and present["seq"] != first:
+    earliest = yield from value(
+        "SELECT min(seq) FROM entries WHERE lane = ? AND state IN ('ready', 'sending', 'unknown')", lane
+    )
+    if present and present["seq"] != earliest:
         if present["owner"]:
             # Its worker is late: it must not begin to send beside the new head's.
-            give_back(db, present["seq"], present["state"])
-        db.execute("UPDATE entries SET head = 0 WHERE seq = ?", (present["seq"],))
-    if first is not None and (present is None or present["seq"] != first):
-        db.execute("UPDATE entries SET head = 1 WHERE seq = ?", (first,))
+            yield from give_back(present["seq"], present["state"])
+        yield from ask("UPDATE entries SET head = 0 WHERE seq = ?", present["seq"])
+    if earliest is not None and (present is None or present["seq"] != earliest):
+        yield from ask("UPDATE entries SET head = 1 WHERE seq = ?", earliest)
 
 
-def claim_received(db: sqlite3.Connection, owner: str, limit: int, now: float, lease_s: float) -> Sequence[Claim]:
+def claim_received(owner: str, limit: int, now: float, lease_s: float) -> Steps[Sequence[Claim]]:
     """Claim entries to be read."""
-    found = db.execute(_CLAIM_RECEIVED, {"now": now, "limit": limit}).fetchall()
-    return [_claim(db, row, owner, now + lease_s) for row in found]
+    found = yield from ask(_DUE_RECEIVED, now, now, limit, lock="skip")
+    yield from _claim(found, owner, now + lease_s)
+    return [Claim(rows.entry(row), row["token"] + 1, now + lease_s) for row in found]
 
 
-def claim_ready(
-    db: sqlite3.Connection, cipher: Cipher, owner: str, limit: int, now: float, lease_s: float
-) -> Sequence[Claim]:
-    """Claim heads that are due; one that still has an owner, or an open request, was lost by its worker."""
-    claims: list[Claim] = []
-    for row in db.execute(_CLAIM_READY, {"now": now, "limit": limit}).fetchall():
-        if row["owner"] or row["state"] == State.SENDING:
-            give_back(db, row["seq"], row["state"])
-            elect(db, row["lane"], now)
-            row = db.execute(rows.ENTRY + "WHERE e.seq = ? AND e.head = 1", (row["seq"],)).fetchone()  # noqa: PLW2901 - the same entry, as it is now
-        if row is not None:
-            claims += _claim_or_hold(db, row, owner, cipher, now, lease_s)
+def claim_ready(cipher: Cipher, owner: str, limit: int, now: float, lease_s: float) -> Steps[Sequence[Claim]]:
+    """Claim heads that are due, after taking over those that their workers have lost."""
+    yield from _take_over(now)
+    found = yield from ask(_DUE_HEADS, now, now, limit, lock="skip")
+    yield from _claim(found, owner, now + lease_s)
+    attempts = yield from rows.attempts([row["seq"] for row in found])
+    claims = []
+    for row in found:
+        try:
+            decision = rows.decision(row, cipher)
+        except SpoolBroken as error:
+            # One decision that cannot be read must not stop the others.
+            yield from _hold(row, str(error), now)
+            continue
+        claims.append(Claim(rows.entry(row), row["token"] + 1, now + lease_s, decision, attempts[row["seq"]]))
     return claims
 
 
-def _claim_or_hold(
-    db: sqlite3.Connection, row: sqlite3.Row, owner: str, cipher: Cipher, now: float, lease_s: float
-) -> Sequence[Claim]:
-    """One claim; none, and the entry held, when its decision cannot be read: it must not stop the others."""
-    try:
-        return [_claim(db, row, owner, now + lease_s, cipher)]
-    except SpoolBroken as error:
-        db.execute(
-            f"UPDATE entries SET state = 'held', reason = ?, head = 0, updated_at = ?, {FREE} WHERE seq = ?",
-            (Reason.UNREADABLE, now, row["seq"]),
+def _take_over(now: float) -> Steps[None]:
+    """Give back heads whose lease ran out, and those that were given back while a request was open."""
+    lapsed = yield from ask(_LAPSED, now, now, now, now)
+    if not lapsed:
+        return
+    yield from alone(*(row["lane"] for row in lapsed))
+    for row in lapsed:
+        still = yield from first(
+            "SELECT e.state FROM entries e WHERE e.seq = ? AND e.lease_until <= ? AND (e.owner <> '' "
+            "OR e.state = 'sending')",
+            *(row["seq"], now),
+            lock="wait",
         )
-        db.execute(
-            "INSERT INTO audit VALUES (?, ?, ?, ?, ?)", (row["seq"], now, "bridge", Reason.UNREADABLE, str(error))
-        )
-        elect(db, row["lane"], now)
-        return []
+        if still is not None:
+            yield from give_back(row["seq"], still["state"])
+            yield from elect(row["lane"], now)
 
 
-def give_back(db: sqlite3.Connection, seq: int, state: str) -> None:
+def _hold(row: Row, why: str, now: float) -> Steps[None]:
+    yield from ask(
+        f"UPDATE entries SET state = 'held', reason = ?, head = 0, updated_at = ?, {FREE} WHERE seq = ?",
+        *(Reason.UNREADABLE, now, row["seq"]),
+    )
+    yield from ask(
+        "INSERT INTO audit (entry, at, actor, action, note) VALUES (?, ?, ?, ?, ?)",
+        *(row["seq"], now, "bridge", Reason.UNREADABLE, why),
+    )
+    yield from alone(row["lane"])
+    yield from elect(row["lane"], now)
+
+
+def give_back(seq: int, state: str) -> Steps[None]:
     """Free an entry whose worker died; while ``sending``, an open intent may have been applied."""
     if state == State.SENDING:
-        open_ = db.execute(
-            "SELECT 1 FROM attempts WHERE entry = ? AND settled_at IS NULL AND kind IN ('post', 'create')", (seq,)
-        ).fetchone()
+        open_ = yield from first(
+            "SELECT 1 FROM attempts WHERE entry = ? AND settled_at IS NULL AND kind IN ('post', 'create')", seq
+        )
         new, reason = (State.UNKNOWN, Reason.RETRY) if open_ else (State.READY, Reason.WAITING)
-        db.execute("UPDATE entries SET state = ?, reason = ? WHERE seq = ?", (new, reason, seq))
-    db.execute(f"UPDATE entries SET token = token + 1, {FREE} WHERE seq = ?", (seq,))
+        yield from ask("UPDATE entries SET state = ?, reason = ? WHERE seq = ?", new, reason, seq)
+    yield from ask(f"UPDATE entries SET token = token + 1, {FREE} WHERE seq = ?", seq)
 
 
-def _claim(
-    db: sqlite3.Connection, row: sqlite3.Row, owner: str, lease_until: float, cipher: Cipher | None = None
-) -> Claim:
-    decision, attempts = None, tuple[Attempt, ...]()
-    if cipher is not None:
-        decision, attempts = rows.decision(row, cipher), rows.attempts(db, row["seq"])
-    token = row["token"] + 1
-    db.execute(
-        "UPDATE entries SET token = ?, lease_until = ?, owner = ? WHERE seq = ?",
-        (token, lease_until, owner, row["seq"]),
-    )
-    return Claim(rows.entry(row), token, lease_until, decision, attempts)
+def _claim(found: Sequence[Row], owner: str, lease_until: float) -> Steps[None]:
+    if found:
+        seqs = [row["seq"] for row in found]
+        yield from ask(
+            f"UPDATE entries SET token = token + 1, lease_until = ?, owner = ? WHERE seq IN ({marks(seqs)})",
+            *(lease_until, owner, *seqs),
+        )
 
 
-def held_by(db: sqlite3.Connection, claim: Claim, *allowed: State) -> sqlite3.Row:
+def held_by(claim: Claim, *allowed: State) -> Steps[Row]:
     """The entry's row. Raises ``StaleToken`` unless the claim is its newest, ``WrongState`` outside ``allowed``."""
-    row: sqlite3.Row | None = db.execute("SELECT * FROM entries WHERE seq = ?", (claim.entry.seq,)).fetchone()
+    row = yield from first("SELECT e.* FROM entries e WHERE e.seq = ?", claim.entry.seq, lock="wait")
     if row is None or row["token"] != claim.token or not row["owner"]:
         raise StaleToken(f"{claim.entry.id}: another worker has taken it over")
     if allowed and row["state"] not in allowed:
@@ -123,11 +140,14 @@ def held_by(db: sqlite3.Connection, claim: Claim, *allowed: State) -> sqlite3.Ro
     return row
 
 
-def recover(db: sqlite3.Connection, owner: str | None, now: float) -> int:
+def recover(owner: str | None, now: float) -> Steps[int]:
     """Give back what ``owner`` (everybody for None) had claimed and cannot finish any more."""
     clause, values = ("owner <> ''", ()) if owner is None else ("owner = ? AND owner <> ''", (owner,))
-    found = db.execute(f"SELECT seq, state, lane FROM entries WHERE {clause}", values).fetchall()
+    found = yield from ask(f"SELECT seq, lane FROM entries WHERE {clause}", *values)
+    yield from alone(*(row["lane"] for row in found))
     for row in found:
-        give_back(db, row["seq"], row["state"])
-        elect(db, row["lane"], now)
+        still = yield from first("SELECT e.state FROM entries e WHERE e.seq = ?", row["seq"], lock="wait")
+        if still is not None:
+            yield from give_back(row["seq"], still["state"])
+            yield from elect(row["lane"], now)
     return len(found)

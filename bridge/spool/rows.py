@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from bridge.errors import SpoolBroken, UnknownEntry
 from bridge.model import Decision
@@ -11,11 +12,12 @@ from bridge.reasons import Reason
 from bridge.spool import codec
 from bridge.spool.api import Attempt, Entry, Kind, State
 from bridge.spool.cipher import Cipher
+from bridge.spool.steps import Row, Steps, ask, first, marks
 
 ENTRY = "SELECT e.*, m.size, m.digest FROM entries e JOIN mails m ON m.id = e.mail "
 
 
-def entry(row: sqlite3.Row) -> Entry:
+def entry(row: Row) -> Entry:
     """One row of ``ENTRY``."""
     return Entry(
         id=row["id"],
@@ -39,12 +41,12 @@ def entry(row: sqlite3.Row) -> Entry:
     )
 
 
-def decision(row: sqlite3.Row, cipher: Cipher) -> Decision | None:
+def decision(row: Row, cipher: Cipher) -> Decision | None:
     """What was decided about the entry of a row. Raises ``SpoolBroken`` when it cannot be read."""
     return None if row["decision"] is None else codec.load_decision(cipher.unseal(row["decision"]))
 
 
-def attempt(row: sqlite3.Row) -> Attempt:
+def attempt(row: Row) -> Attempt:
     """One row of ``attempts``."""
     return Attempt(
         number=row["number"],
@@ -63,30 +65,33 @@ def attempt(row: sqlite3.Row) -> Attempt:
     )
 
 
-def attempts(db: sqlite3.Connection, seq: int) -> tuple[Attempt, ...]:
-    """All attempts of an entry, oldest first."""
-    return tuple(attempt(row) for row in db.execute("SELECT * FROM attempts WHERE entry = ? ORDER BY number", (seq,)))
+def attempts(seqs: Sequence[int]) -> Steps[Mapping[int, tuple[Attempt, ...]]]:
+    """All attempts of these entries, oldest first."""
+    found: dict[int, tuple[Attempt, ...]] = dict.fromkeys(seqs, ())
+    sql = f"SELECT * FROM attempts WHERE entry IN ({marks(seqs)}) ORDER BY entry, number"
+    for row in (yield from ask(sql, *seqs)) if seqs else ():
+        found[row["entry"]] += (attempt(row),)
+    return found
 
 
-def find(db: sqlite3.Connection, entry_id: str) -> sqlite3.Row:
+def find(entry_id: str, lock: Literal["", "wait"] = "") -> Steps[Row]:
     """The entry with this id, or with the only id that begins so (8 characters or more)."""
-    row: sqlite3.Row | None = db.execute(ENTRY + "WHERE e.id = ?", (entry_id,)).fetchone()
+    row = yield from first(ENTRY + "WHERE e.id = ?", entry_id, lock=lock)
     if row is not None:
         return row
     if len(entry_id) < 8:
         raise UnknownEntry(f"no entry has the id {entry_id!r} (a beginning needs 8 characters)")
-    found = db.execute(ENTRY + "WHERE e.id >= ? AND e.id < ? LIMIT 2", (entry_id, entry_id + "~")).fetchall()
+    found = yield from ask(ENTRY + "WHERE e.id >= ? AND e.id < ? LIMIT 2", entry_id, entry_id + "~", lock=lock)
     if len(found) != 1:
         what = "more than one entry begins" if found else "no entry begins"
         raise UnknownEntry(f"{what} with {entry_id!r}")
-    only: sqlite3.Row = found[0]
-    return only
+    return found[0]
 
 
-def raw(db: sqlite3.Connection, cipher: Cipher, entry_id: str) -> bytes:
+def raw(cipher: Cipher, entry_id: str) -> Steps[bytes]:
     """The raw mail of an entry, checked against its digest."""
     sql = "SELECT m.raw, m.digest FROM entries e JOIN mails m ON m.id = e.mail WHERE e.id = ? AND e.erased = 0"
-    found = db.execute(sql, (entry_id,)).fetchone()
+    found = yield from first(sql, entry_id)
     if found is None or found["raw"] is None:
         raise UnknownEntry(f"{entry_id}: there is no such entry, or its body was erased")
     data = cipher.unseal(found["raw"])

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from bridge.errors import SpoolBroken, SpoolBusy, SpoolError, SpoolFull
+from bridge.spool.steps import Ask, Steps
 
 GROUP = 500
 """Operations in one transaction at most."""
@@ -188,6 +189,17 @@ class Writer:
             self.fatal = failure if isinstance(failure, SpoolBroken) else SpoolBroken(str(failure))
             self.on_fatal()
         return failure
+
+
+def carry_out(db: sqlite3.Connection, steps: Steps[T]) -> T:
+    """Ask what the steps ask, inside the transaction that is open; there is nobody to lock against in it."""
+    try:
+        step = next(steps)
+        while True:
+            step = steps.send(db.execute(step.sql, step.values).fetchall() if isinstance(step, Ask) else ())
+    except StopIteration as done:
+        result: T = done.value
+        return result
 
 
 def _deliver(operations: list[_Operation]) -> None:
