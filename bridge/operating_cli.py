@@ -47,6 +47,9 @@ def status(settings: Settings, *, as_json: bool) -> int:
     for reason, number in found.counts.held_by_reason.items():
         typer.echo(f"{number:>8}  held: {reason}")
     typer.echo(f"oldest waiting: {found.oldest_s:.0f} s" if found.waiting else "nothing waits")
+    if found.gate:
+        paused = f"paused: {found.gate.reason}, for {found.now - found.gate.since:.0f} s"
+        typer.echo(f"delivery: {'open' if found.gate.open else paused}")
     usage = found.usage
     typer.echo(f"spool: {usage.bytes_used / 1e6:.1f} MB, {usage.bytes_free / 1e9:.1f} GB free")
     for trouble in troubles:

@@ -21,10 +21,11 @@ from structlog.typing import FilteringBoundLogger
 
 from bridge import __version__, composition, sdnotify
 from bridge.delivery import Delivery, Gate, Reading, ReadingConfig, Resolver, Sending
-from bridge.errors import BridgeError, ConfigurationError, SpoolBroken
+from bridge.errors import BridgeError, ConfigurationError, SpoolBroken, SpoolError
 from bridge.intake import Intake, Listen, activated, parse_listen
 from bridge.isolation import Isolation
 from bridge.ops import logs
+from bridge.ops.heartbeat import BEAT_S, Heartbeat
 from bridge.ops.meter import Meter
 from bridge.ops.notices import EVERY_S, Notices, look
 from bridge.ops.status import Monitor
@@ -96,6 +97,7 @@ class Service:
         self._meter = meter or Meter()
         self._page: PageServer | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._housekeeping: list[asyncio.Task[None]] = []
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
@@ -142,7 +144,16 @@ class Service:
         await self._serve_page(isolation)
         self._run(self._reading.run())
         self._run(self._delivery.run())
-        self._housekeeping = [asyncio.create_task(self._keep_house()), asyncio.create_task(self._keep_notices())]
+        self._heartbeat = Heartbeat(
+            self.spool,
+            self._gate,
+            time.time,
+            log,
+            alive=lambda: sdnotify.notify("WATCHDOG=1"),
+            every_s=sdnotify.watchdog_s() or BEAT_S,
+        )
+        for part in (self._heartbeat.run(), self._keep_house(), self._keep_notices()):
+            self._beside(part)
         self._say(taken_over)
 
     async def _serve_page(self, isolation: Isolation) -> None:
@@ -182,6 +193,16 @@ class Service:
         task.add_done_callback(self._ended)
         self._tasks.append(task)
 
+    def _beside(self, part: Coroutine[None, None, None]) -> None:
+        """Run what mail can do without: its failure is said, and ends nothing."""
+        task = asyncio.create_task(part)
+        task.add_done_callback(self._failed)
+        self._housekeeping.append(task)
+
+    def _failed(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            self._log.critical("part_failed", exc_info=task.exception())
+
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception() is not None:
             error = task.exception()
@@ -205,21 +226,20 @@ class Service:
             self.failed.set_exception(error or SpoolBroken("the spool's file can no longer be trusted"))
 
     async def _keep_house(self) -> None:
-        """Retention every hour, the watchdog while the loop and the writer live."""
-        every_s = min(sdnotify.watchdog_s() or _HOUR_S, _HOUR_S)
-        erased_at = 0.0
+        """Retention, every hour."""
         while True:
-            if time.time() - erased_at >= _HOUR_S:
-                erased_at = time.time()
+            now = time.time()
+            try:
                 erased = await self.spool.erase(
-                    ended_before=erased_at - self._settings.retention_days * _DAY_S,
-                    held_before=erased_at - HELD_DAYS * _DAY_S,
+                    ended_before=now - self._settings.retention_days * _DAY_S, held_before=now - HELD_DAYS * _DAY_S
                 )
+            except SpoolError as error:
+                if not error.temporary:
+                    raise
+            else:
                 if erased:
                     self._log.info("erased", entries=erased)
-            await self.spool.put_meta("alive", str(time.time()))
-            sdnotify.notify("WATCHDOG=1")
-            await asyncio.sleep(every_s)
+            await asyncio.sleep(_HOUR_S)
 
     async def _keep_notices(self) -> None:
         config = composition.notices(self._settings)
@@ -255,6 +275,7 @@ class Service:
         if self._page is not None:
             await self._page.stop()
         await self._gate.close()
+        await self._heartbeat.stopped()
         await self._api.close()
         await self.spool.close()
         self._log.info("stopped")

@@ -51,6 +51,8 @@ class Meter:
         """Refusals at the SMTP side, by event."""
         self.errors: Counter[str] = Counter()
         """Events of level error and worse, by name."""
+        self.last_outcome: tuple[str, float] | None = None
+        """How the newest request to the API ended, and when."""
         self._minutes: deque[Minute] = deque(maxlen=MINUTES)
 
     def __call__(self, _logger: Any, _method: str, event: EventDict) -> EventDict:
@@ -64,6 +66,7 @@ class Meter:
             self.settled[name, str(event.get("reason", ""))] += 1
             if event.get("outcome"):
                 self.outcomes[str(event["outcome"])] += 1
+                self.last_outcome = str(event["outcome"]), self._clock()
             if name == State.DELIVERED:
                 self._minute().delivered += 1
         elif name in ("recipient_refused", "mail_refused", "mail_deferred", "connection_refused"):

@@ -9,6 +9,7 @@ from pathlib import Path
 from cryptography import x509
 
 from bridge.delivery import Gate, GateState
+from bridge.ops.heartbeat import GONE_S, newest
 from bridge.ops.meter import Meter
 from bridge.spool.api import Counts, Spool, State, Usage
 
@@ -28,10 +29,12 @@ class Status:
     counts: Counts
     usage: Usage
     gate: GateState | None
-    """None when nobody delivers in this process (``ticket-bridge status`` beside the bridge)."""
+    """The delivering bridge's, in this process or as it told beside it; None when no bridge runs."""
     circuit_open: bool
     certificate_until: float | None
     """When the TLS certificate ends; None without one."""
+    gone_since: float | None = None
+    """Since when no bridge runs on this spool; 0 when none ever did, None while one does."""
 
     @property
     def waiting(self) -> int:
@@ -52,6 +55,9 @@ class Status:
     def troubles(self) -> list[str]:
         """What a person should look at, worst first, each with what to do."""
         found = []
+        if self.gone_since is not None:
+            ago = f" (for {(self.now - self.gone_since) / 60:.0f} minutes)" if self.gone_since else ""
+            found.append(f"No bridge runs on this spool{ago}: the relay keeps mail meanwhile. Start it.")
         if not self.usage.accepting:
             found.append("No mail is accepted (452): the spool is past its high-water mark or its disk is short.")
         if self.gate is not None and not self.gate.open:
@@ -65,8 +71,8 @@ class Status:
 
 
 _PAUSES = {
-    "key": "Delivery is paused: the API refuses the key. Put a valid one into BRIDGE_API_KEY_FILE; it is probed each "
-    "minute.",
+    "key": "Delivery is paused: the API refuses the key. Put a valid one into its file; it is probed each minute. "
+    "Where the file is a systemd credential, restart the service too.",
     "certificate": "Delivery is paused: the API's certificate is not accepted. Nothing is sent until it is.",
     "wrong_url": "Delivery is paused: BRIDGE_API_URL does not seem to be the ticket API.",
     "rate_limit": "Delivery waits: the API asked for time. It goes on by itself.",
@@ -80,7 +86,7 @@ class Monitor:
     def __init__(
         self, spool: Spool, gate: Gate | None, meter: Meter, certificate: Path | None, clock: Callable[[], float]
     ) -> None:
-        """``certificate`` is the PEM file whose end is watched."""
+        """``gate`` is None beside the bridge; ``certificate`` is the PEM file whose end is watched."""
         self.meter = meter
         self._spool = spool
         self._gate = gate
@@ -89,14 +95,25 @@ class Monitor:
 
     async def look(self) -> Status:
         """The present status. Raises ``SpoolError``."""
+        gate, circuit_open, gone_since = await self._delivering()
         return Status(
             now=self._clock(),
             counts=await self._spool.counts(),
             usage=self._spool.usage(),
-            gate=self._gate.state() if self._gate else None,
-            circuit_open=bool(self._gate and self._gate.circuit.is_open),
+            gate=gate,
+            circuit_open=circuit_open,
             certificate_until=certificate_end(self._certificate) if self._certificate else None,
+            gone_since=gone_since,
         )
+
+    async def _delivering(self) -> tuple[GateState | None, bool, float | None]:
+        """The gate's state, whether the circuit is open, and since when no bridge runs."""
+        if self._gate is not None:
+            return self._gate.state(), self._gate.circuit.is_open, None
+        beat = await newest(self._spool)
+        if beat is None or beat.stopped or self._clock() - beat.at > GONE_S:
+            return None, False, beat.at if beat else 0.0
+        return beat.gate, beat.circuit_open, None
 
 
 def certificate_end(path: Path) -> float | None:

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import http.server
 import os
 import re
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from email.header import Header
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bridge.ops.page.entries import Entries
+from bridge.spool.api import Detail
 from tests.main_job.running import Api, Bridge, eventually, sandbox
+from tests.ops.test_ops_page import Served, serving
+from tests.ops.test_ops_page import detail as detail_of
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 TOKEN = "a-token-of-the-operators"
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync", "--no-first-run"]
 HOSTILE = (
@@ -76,6 +84,12 @@ def browser(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         started = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=QUIET)
         yield started
         started.close()
+
+
+def detail(path: Path, entry_id: str) -> Detail:
+    """Read beside playwright, which keeps an event loop running in this thread."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(detail_of, path, entry_id).result()
 
 
 def log_in(browser: Any, url: str, **options: Any) -> Any:
@@ -145,29 +159,123 @@ def test_discarding_asks_first_where_a_script_can(bridge: tuple[Bridge, str], br
     assert [found["state"] for found in running.queue()] == ["held"]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_serious_for_axe_and_no_sideways_scrolling(
-    bridge: tuple[Bridge, str], browser: Any, tmp_path: Path, scheme: str
-) -> None:
-    running, url = bridge
-    running.send(hostile("words", "body", 1), "support@example.com")
-    (row,) = eventually(lambda: [row for row in running.queue() if row["state"] == "held"])
-    subprocess.run(
-        ["npm", "install", "--silent", "--no-audit", "--no-fund", "axe-core@4.10.3"],
-        cwd=tmp_path,
-        check=True,
-        timeout=120,
+@pytest.fixture
+def served(tmp_path: Path, entries: dict[str, str]) -> Iterator[Served]:
+    """The page alone, on a spool with an entry in every place."""
+    yield from serving(tmp_path, TOKEN, rejects=True)
+
+
+def test_every_action(served: Served, browser: Any, entries: dict[str, str], tmp_path: Path) -> None:
+    page = log_in(browser, served.url)
+    page.on("dialog", lambda dialog: dialog.accept())
+    ways = (
+        ("ready", "Hold", "held"),
+        ("ready", "Release", "ready"),
+        ("ready", "Retry", "ready"),
+        ("ready", "Discard", "discarded"),
+        ("ready", "Replay", "ready"),
+        ("no_ticket", "Redirect", "received"),
+        ("stranger", "Reject", "discarded"),
     )
-    axe = (tmp_path / "node_modules/axe-core/axe.min.js").read_text()
-    phone = {"viewport": {"width": 390, "height": 800}, "color_scheme": scheme}
-    page = log_in(browser, url, bypass_csp=True, **phone)
-    for path in ("", "entries?state=held", f"entries/{row['id']}", "nothing"):
+    assert {way[1].lower() for way in ways} == Entries.ACTIONS
+    for name, button, state in ways:
+        page.goto(f"{served.url}/entries/{entries[name]}")
+        page.get_by_label("Why (for the audit)").fill(f"by {button}")
+        if button == "Redirect":
+            page.get_by_label("Ticket to redirect to").fill("149943")
+        page.get_by_role("button", name=button, exact=True).click()
+        assert page.get_by_text(f"Done: {button.lower()}.").is_visible()
+        found = detail(tmp_path, entries[name])
+        assert found.entry.state == state, button
+        assert (found.audit[-1].actor, found.audit[-1].action) == ("page", button.lower())
+        assert f"by {button}" in found.audit[-1].note
+        assert page.locator(".steps li").last.inner_text().startswith(state.capitalize())
+
+
+def test_guessing_the_token_is_limited(served: Served, browser: Any) -> None:
+    page = browser.new_context().new_page()
+    page.goto(served.url)
+    for number in range(6):
+        page.get_by_label("Token (BRIDGE_OPS_TOKEN)").fill(f"guess {number}")
+        page.get_by_role("button", name="Log in").click()
+    assert "Too many wrong tokens" in page.get_by_role("alert").inner_text()
+    page.get_by_label("Token (BRIDGE_OPS_TOKEN)").fill(TOKEN)
+    page.get_by_role("button", name="Log in").click()
+    assert page.get_by_role("alert").is_visible()
+    served.clock.now += 301
+    log_in(browser, served.url)
+
+
+def test_a_page_of_somebody_else_presses_no_button(
+    served: Served, browser: Any, entries: dict[str, str], tmp_path: Path
+) -> None:
+    """Another site, opened in the browser of somebody who is logged in; once even with a CSRF token that leaked."""
+    page = log_in(browser, served.url)
+    csrf = page.locator("input[name=csrf]").first.get_attribute("value")
+    target = f"{served.url}/entries/{entries['ready']}/discard"
+    for host in ("127.0.0.1", "localhost"):
+        for token in ("", csrf):
+            form = f"<form method=post action={target}><input name=csrf value='{token}'></form>"
+            form += "<script>document.forms[0].submit()</script>"
+            with foreign(form) as port:
+                page.goto(f"http://{host}:{port}/")
+                page.wait_for_url(re.compile("/(login|entries/.*/discard)$"))
+            assert page.get_by_role("heading").first.inner_text() in ("Log in", "Not allowed")
+            assert detail(tmp_path, entries["ready"]).entry.state == "ready"
+    framed = f"<iframe src={served.url}/></iframe>"
+    with foreign(framed) as port:
+        page.goto(f"http://127.0.0.1:{port}/")
+        assert page.frames[1].get_by_text("The last hour").count() == 0
+
+
+@contextmanager
+def foreign(html: str) -> Iterator[int]:
+    """A site of somebody else's."""
+
+    class Page(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(html.encode())
+
+        def log_message(self, *_arguments: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("axe")
+    command = ["npm", "install", "--silent", "--no-audit", "--no-fund", "axe-core@4.10.3"]
+    subprocess.run(command, cwd=path, check=True, timeout=120)
+    return (path / "node_modules/axe-core/axe.min.js").read_text()
+
+
+def test_nothing_serious_for_axe_and_no_sideways_scrolling(
+    served: Served, browser: Any, axe: str, entries: dict[str, str]
+) -> None:
+    for scheme in ("light", "dark"):
+        for width in (360, 1280):
+            screen = {"viewport": {"width": width, "height": 800}, "color_scheme": scheme}
+            _accessible(served.url, browser, axe, entries["stranger"], screen)
+
+
+def _accessible(url: str, browser: Any, axe: str, entry_id: str, screen: dict[str, Any]) -> None:
+    page = log_in(browser, url, bypass_csp=True, **screen)
+    for path in ("/", "/entries?state=held", f"/entries/{entry_id}", "/nothing"):
         page.goto(url + path)
         page.evaluate(axe)
         found = page.evaluate("axe.run().then(r => r.violations.map(v => [v.impact, v.id, v.nodes[0].html]))")
         assert [one for one in found if one[0] in ("serious", "critical")] == [], path
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
-    fresh = browser.new_context(bypass_csp=True, **phone).new_page()
+        if path != "/nothing":
+            assert page.evaluate("[...document.querySelectorAll('.scroll')].every(e => e.scrollWidth <= e.clientWidth)")
+    fresh = browser.new_context(bypass_csp=True, **screen).new_page()
     fresh.goto(url)
     fresh.evaluate(axe)
     found = fresh.evaluate("axe.run().then(r => r.violations.map(v => [v.impact, v.id]))")

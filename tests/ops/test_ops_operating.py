@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from bridge.delivery import GateState
+from bridge.ops.heartbeat import KEY, Beat
 from tests.main_job.running import TICKET, Api, Bridge, eventually, sandbox
-from tests.ops.conftest import Cli
+from tests.ops.conftest import Cli, with_spool
 
 Entries = dict[str, str]
 
@@ -20,7 +24,13 @@ def api(tmp_path: Path) -> Iterator[Api]:
         yield running
 
 
-def test_status(cli_run: Cli, entries: Entries) -> None:
+def beat(path: Path, beat: Beat) -> None:
+    """A bridge was here."""
+    with_spool(path, lambda spool: spool.put_meta(KEY, beat.dumps()), exclusive=False)
+
+
+def test_status(cli_run: Cli, entries: Entries, tmp_path: Path) -> None:
+    beat(tmp_path, Beat(time.time(), GateState(open=True), circuit_open=False))
     done = cli_run("status", "--json")
     (found,) = done.objects()
     assert done.code == 0
@@ -31,6 +41,22 @@ def test_status(cli_run: Cli, entries: Entries) -> None:
     assert "3  held" in done.out
     assert "1  held: no_ticket" in done.out
     assert "oldest waiting" in done.out
+    assert "delivery: open" in done.out
+
+
+def test_status_beside_a_bridge_knows_what_it_knows(cli_run: Cli, entries: Entries, tmp_path: Path) -> None:
+    now = time.time()
+    done = cli_run("status")
+    assert (done.code, "WRONG No bridge runs on this spool:" in done.out) == (1, True)
+    beat(tmp_path, Beat(now, GateState(open=False, reason="key", since=now - 5), circuit_open=False))
+    done = cli_run("status")
+    assert done.code == 1
+    assert re.search(r"delivery: paused: key, for [0-9]+ s$", done.out, re.MULTILINE)
+    assert "WRONG Delivery is paused: the API refuses the key." in done.out
+    for gone in (Beat(now - 120, GateState(open=True), False), Beat(now - 120, GateState(open=True), False, True)):
+        beat(tmp_path, gone)
+        done = cli_run("status")
+        assert "No bridge runs on this spool (for 2 minutes)" in done.out
 
 
 def test_status_says_what_is_wrong(cli_run: Cli, entries: Entries) -> None:

@@ -72,7 +72,7 @@ def served(tmp_path: Path, entries: Entries) -> Iterator[Served]:
     yield from serving(tmp_path, TOKEN)
 
 
-def serving(tmp_path: Path, token: str) -> Iterator[Served]:
+def serving(tmp_path: Path, token: str, *, rejects: bool = False) -> Iterator[Served]:
     ready, stop = threading.Event(), asyncio.Event()
     clock = Clock()
     meter = Meter(clock)
@@ -82,7 +82,7 @@ def serving(tmp_path: Path, token: str) -> Iterator[Served]:
         running["loop"] = asyncio.get_running_loop()
         url = f"sqlite:///{tmp_path}/spool.db"
         spool = await open_spool(url, owner="page", high_water_bytes=2**33, min_free_bytes=0, exclusive=False)
-        page = Page(spool, Monitor(spool, None, meter, None, clock), token, clock)
+        page = Page(spool, Monitor(spool, None, meter, None, clock), token, clock, rejects=rejects)
         server = PageServer(page.app, "127.0.0.1", 0)
         host, port = await server.start()
         running["url"] = f"http://{host}:{port}"
@@ -208,7 +208,11 @@ def test_headers_keep_the_browser_strict(served: Served) -> None:
 def test_overview_lists_and_filters(served: Served, entries: Entries) -> None:
     served.login()
     page = served.client.get("/").text
-    assert "All is well" in page
+    assert "No bridge runs on this spool" in page
+    assert "nothing was sent yet" in page
+    for outcome, said in (("delivered", "answers"), ("not_sent", "fails")):
+        served.meter(None, "", {"event": "delivered", "reason": "delivered", "outcome": outcome})
+        assert f"<dd>{said}</dd>" in served.client.get("/").text
     assert "No ticket" in page
     assert entries["delivered"][-8:] in page
     page = served.client.get("/entries", params={"state": "held", "reason": "no_ticket"}).text
@@ -280,7 +284,7 @@ def test_pauses_and_other_troubles_are_named(tmp_path: Path) -> None:
         certificate_until=10_000.0 + 86_400,
     )
     said = " ".join(status.troubles())
-    for word in ("452", "BRIDGE_API_KEY_FILE", "150 minutes", "ends in 1 days"):
+    for word in ("452", "refuses the key", "150 minutes", "ends in 1 days"):
         assert word in said
     pem = tmp_path / "cert.pem"
     trustme.CA().issue_cert("x.example").cert_chain_pems[0].write_to_path(str(pem))

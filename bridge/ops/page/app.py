@@ -24,7 +24,7 @@ from bridge.ops import metrics
 from bridge.ops.cases import KINDS, Cases
 from bridge.ops.page.entries import ACTOR, Entries
 from bridge.ops.page.login import Login, Session, csrf_holds, same_origin
-from bridge.ops.page.show import bars, environment
+from bridge.ops.page.show import api_health, bars, environment
 from bridge.ops.status import Monitor
 from bridge.reasons import REASONS
 from bridge.spool.api import Filter, Spool
@@ -146,6 +146,7 @@ class Page:
             request,
             session,
             status=status,
+            api=api_health(self._monitor.meter),
             chart=bars(self._monitor.meter.minutes()),
             recent=recent,
             held=sorted(status.counts.held_by_reason.items(), key=lambda item: -item[1]),

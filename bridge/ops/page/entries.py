@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from bridge.ops.actions import NEEDS_A_TICKET, Actions
+from bridge.ops.page.show import steps
 from bridge.ops.render import as_dict
 from bridge.spool.api import Audit, Detail, Entry, Filter, Spool, State
 
@@ -79,6 +80,7 @@ class Entries:
             "entry": detail.entry,
             "detail": detail,
             "decided": _decided(detail),
+            "steps": steps(detail),
             "lines": detail.decision.reply.lines if revealed and detail.decision and detail.decision.reply else (),
             "revealed": revealed,
             "offered": offered(detail.entry, rejects=self._rejects),

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
 
 import jinja2
 
-from bridge.ops.meter import Minute
+from bridge.delivery.outcome import Outcome
+from bridge.ops.meter import Meter, Minute
 from bridge.ops.render import clean
+from bridge.reasons import Reason
+from bridge.spool.api import Detail, Entry, State
 
+_FAILING = frozenset(
+    {Outcome.NOT_SENT, Outcome.UNKNOWN, Outcome.CERTIFICATE, Outcome.KEY_REFUSED, Outcome.WRONG_URL, Outcome.UNEXPECTED}
+)
 CHART = (600, 120)
 """Width and height of the chart, in its own units."""
 
@@ -62,6 +69,57 @@ def bars(minutes: Sequence[Minute]) -> dict[str, object]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a mail's way."""
+
+    what: str
+    more: str
+    at: float | None
+    kind: str = "done"
+    """``done``, or the state that it stands in."""
+
+
+def was_read(entry: Entry) -> bool:
+    """The mail came past its reader."""
+    return entry.state is not State.RECEIVED and entry.reason is not Reason.UNREADABLE
+
+
+def steps(detail: Detail) -> list[Step]:
+    """A mail's way: accepted, read and decided, what was sent, and where it stands."""
+    entry, decision = detail.entry, detail.decision
+    found = [Step("Accepted", f"by {entry.envelope.protocol} from {entry.envelope.client_ip}", entry.accepted_at)]
+    if decision is not None:
+        source = f"its ticket from the {decision.reference.source}" if decision.reference else "no ticket"
+        sealed = ", encrypted" if decision.encrypted else ""
+        verdict = f"{decision.verdict.action} ({words(str(decision.verdict.reason)).lower()})"
+        found.append(Step("Read", f"as {words(str(decision.mail_class)).lower()}, {source}: {verdict}{sealed}", None))
+    elif entry.reason is Reason.UNREADABLE:
+        found.append(Step("Read", "in vain: it broke its reader", None))
+    for attempt in detail.attempts:
+        outcome = f"{attempt.outcome or 'no answer yet'}{f', {attempt.status}' if attempt.status else ''}"
+        found.append(Step(words(str(attempt.kind)), f"attempt {attempt.number}: {outcome}", attempt.intent_at))
+    why = "" if str(entry.reason) == entry.state else words(str(entry.reason)).lower()
+    return [*found, Step(words(str(entry.state)), why, entry.updated_at, str(entry.state))]
+
+
+@dataclass(frozen=True, slots=True)
+class ApiHealth:
+    """The ticket API, as its newest answer tells."""
+
+    says: str
+    more: str
+    at: float | None
+
+
+def api_health(meter: Meter) -> ApiHealth:
+    """From the newest request that was to change something."""
+    if meter.last_outcome is None:
+        return ApiHealth("–", "nothing was sent yet", None)
+    outcome, at = meter.last_outcome
+    return ApiHealth("fails" if outcome in _FAILING else "answers", f"{words(outcome).lower()}", at)
+
+
 def environment() -> jinja2.Environment:
     """Templates with everything escaped and every unknown name an error."""
     folder = files("bridge.ops.page") / "templates"
@@ -73,5 +131,5 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(age=age, when=when, size=size, words=words, clean=clean)
+    made.filters.update(age=age, when=when, size=size, words=words, clean=clean, was_read=was_read)
     return made
