@@ -171,7 +171,12 @@ class Settings(BaseSettings):
         "", description="The relay's name in its Authentication-Results fields.", examples=["mx.example.com"]
     )
     trusted_hops: int = Field(
-        1, ge=1, le=10, description="How many of the top Received fields are the relay's own.", examples=["1"]
+        1,
+        ge=0,
+        le=10,
+        description="How many of the relay's Received fields may stand above a field that counts: 1 where it inserts "
+        "below its own; 0 counts only what stands above all of them, where nothing from outside can be.",
+        examples=["1"],
     )
     allowed_senders: Names = Field(
         (),
