@@ -11,12 +11,9 @@ from pathlib import Path
 from uuid import uuid4
 
 from bridge import composition, sensitivity
-from bridge.delivery import TicketApi
+from bridge.delivery import NOBODY, TicketApi
 from bridge.errors import ApiError, BridgeError, Problem
 from bridge.settings import Settings
-
-NOBODY = "tkt_00000000000000000000000000"
-"""A ticket that no API has: asking for it proves nothing but that a scope is there."""
 
 
 @dataclass(frozen=True, slots=True)

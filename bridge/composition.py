@@ -166,7 +166,11 @@ def ticket_api(settings: Settings) -> TicketApi:
 def sending(settings: Settings) -> SendingConfig:
     """What delivery is told."""
     return SendingConfig(
-        closed_tickets=settings.closed_tickets, attachments=settings.attachments, department=settings.department
+        closed_tickets=settings.closed_tickets,
+        attachments=settings.attachments,
+        department=settings.department,
+        deadline_s=settings.api_timeout_seconds,
+        shadow=settings.mode == "shadow",
     )
 
 

@@ -104,11 +104,12 @@ class UnknownOutcome(ApiError):
 
     temporary = True
 
-    def __init__(self, cause: str, *, status: int | None = None) -> None:
+    def __init__(self, cause: str, *, status: int | None = None, request_id: str = "") -> None:
         """``cause`` says what failed; ``status`` is the HTTP status when one was read."""
         super().__init__(cause)
         self.cause = cause
         self.status = status
+        self.request_id = request_id
 
 
 class Problem(ApiError):

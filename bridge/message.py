@@ -5,23 +5,45 @@ What the bridge adds stands in square brackets on lines of its own, so that staf
 
 from __future__ import annotations
 
-from bridge.model import Address, Attachment, InboundMail, Reply
+import re
+from collections.abc import Sequence
+from urllib.parse import unquote
+
+from bridge.model import Address, Attachment, InboundMail
+
+SPACER_BYTES = 1000
+"""Pictures inside the text that are smaller are spacers, tracking pixels or icons."""
+_PLACEHOLDER = re.compile(r"\{(name|address)\}")
 
 
-def wanted(mail: InboundMail, reply: Reply, mode: str) -> tuple[Attachment, ...]:
-    """The attachments that belong to what was newly written.
+def wanted(mail: InboundMail, shown: Sequence[str], placed: Sequence[str], mode: str) -> tuple[Attachment, ...]:
+    """The attachments that belong to what was newly written (docs/delivery.md, "Attachments").
 
-    A picture that only the history or the signature shows stays away; one that the kept words show, or that no HTML
-    places anywhere, comes along. ``mode`` is ``upload``, ``name`` or ``ignore``.
+    ``placed`` are the Content-IDs of the pictures that the HTML shows, ``shown`` of those that the kept words show.
+    ``mode`` is ``upload``, ``name`` or ``ignore``.
     """
     if mode == "ignore":
         return ()
-    placed = mail.html or ""
-    return tuple(
-        item
-        for item in mail.attachments
-        if not (item.inline and item.content_id and f"cid:{item.content_id}" in placed) or item.content_id in reply.cids
-    )
+    source = unquote(mail.html or "").lower()
+    kept, all_of_them = [_plain(cid) for cid in shown], [_plain(cid) for cid in placed]
+    names: dict[str, set[str]] = {}
+    for item in mail.attachments:
+        names.setdefault(item.digest, set()).add(_plain(item.content_id))
+
+    def belongs(item: Attachment) -> bool:
+        cid = _plain(item.content_id)
+        if not cid or not item.content_type.startswith("image/") or f"cid:{cid}" not in source:
+            return True
+        same = names[item.digest]
+        elsewhere = sum(name in same for name in all_of_them) > sum(name in same for name in kept)
+        return cid in kept and not elsewhere and item.size >= SPACER_BYTES
+
+    return tuple(item for item in mail.attachments if belongs(item))
+
+
+def _plain(cid: str) -> str:
+    """A Content-ID as it compares: in a ``cid:`` URL it may be percent-encoded (RFC 2392)."""
+    return unquote(cid).strip("<> ").lower()
 
 
 def compose(
@@ -35,9 +57,15 @@ def compose(
     elif attachments and mode == "name":
         parts.append("\n".join(f"[attachment not uploaded: {describe(item)}]" for item in attachments))
     if parts and template:
-        name, address = (sender.name or sender.address, sender.address) if sender else ("unknown", "unknown")
-        parts.insert(0, template.replace("{name}", name).replace("{address}", address))
+        parts.insert(0, _first_line(template, sender))
     return "\n\n".join(parts)
+
+
+def _first_line(template: str, sender: Address | None) -> str:
+    """The template with the sender in it; whatever the sender is called, it stays one line."""
+    address = sender.address if sender else "unknown"
+    values = {"name": (sender.name if sender else "") or address, "address": address}
+    return _PLACEHOLDER.sub(lambda found: " ".join(values[found[1]].split()), template)
 
 
 def describe(item: Attachment) -> str:

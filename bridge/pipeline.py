@@ -16,7 +16,7 @@ from bridge import mail as mails
 from bridge import reference as references
 from bridge import reply as replies
 from bridge import sensitivity
-from bridge.mail.html import render_text
+from bridge.mail.html import render, render_text
 from bridge.message import compose, wanted
 from bridge.model import Address, Context, Decision, Envelope, Hints, InboundMail, Reference, Reply
 from bridge.reference import AddressKeys, AddressMatch
@@ -98,7 +98,7 @@ def decide(mail: InboundMail, envelope: Envelope, addressed: Addressed, policy: 
     sender = mail.from_[0] if mail.from_ else None
     reference, conflict = _reference(mail, addressed, policy, context)
     reply = replies.extract(mail.text, mail.html, hints=replace(policy.hints, known_texts=context.known_texts))
-    attachments = wanted(mail, reply, policy.attachments)
+    attachments = wanted(mail, *_pictures(mail, reply, policy.hints), policy.attachments)
     message = compose(reply.text, sender, attachments, mode=policy.attachments, template=policy.message_template)
     scan = _scan(mail, envelope, message, reply, policy)
     case = Case(
@@ -135,6 +135,14 @@ def decide(mail: InboundMail, envelope: Envelope, addressed: Addressed, policy: 
         cc=tuple(dict.fromkeys(a.address for a in mail.cc if a.address.lower() not in policy.hints.addresses)),
         notes=_notes(addressed),
     )
+
+
+def _pictures(mail: InboundMail, reply: Reply, hints: Hints) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Content-IDs of the pictures that the kept part of the HTML shows, and of all that it shows."""
+    if not mail.html or not any(item.content_id for item in mail.attachments):
+        return (), ()
+    shown = reply if reply.source == "html" else replies.extract(None, mail.html, hints=hints)
+    return shown.cids, tuple(cid for line in render(mail.html) for cid in line.cids)
 
 
 def _reference(

@@ -62,6 +62,7 @@ class Reason(StrEnum):
     TOO_LARGE_FOR_API = "too_large_for_api"
     UNEXPECTED_ANSWER = "unexpected_answer"
     OUTCOME_UNDECIDABLE = "outcome_undecidable"
+    INTERNAL_ERROR = "internal_error"
     TOO_OLD = "too_old"
     SHADOW = "shadow"
     DELIVERED = "delivered"
@@ -105,6 +106,8 @@ REASONS: dict[Reason, str] = {
     Reason.UNEXPECTED_ANSWER: "The API answered something that its contract does not know. Look at the attempt.",
     Reason.OUTCOME_UNDECIDABLE: "It cannot be known whether the message was posted. Look at the ticket, "
     "then release or discard.",
+    Reason.INTERNAL_ERROR: "The bridge itself failed at it; the log shows where. Nothing was sent. Retry after an "
+    "update.",
     Reason.TOO_OLD: "Not deliverable within the days allowed.",
     Reason.SHADOW: "BRIDGE_MODE=shadow: what would have been posted is kept. `queue replay` posts it.",
     Reason.DELIVERED: "The API has it; the message id stands in the attempt.",

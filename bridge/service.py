@@ -20,7 +20,19 @@ import uvloop
 from structlog.typing import FilteringBoundLogger
 
 from bridge import __version__, composition, sdnotify
-from bridge.delivery import Delivery, Gate, Reading, ReadingConfig, Resolver, Sending
+from bridge.delivery import (
+    Checkpoint,
+    Delivery,
+    Gate,
+    Ledger,
+    Pace,
+    Point,
+    Reading,
+    ReadingConfig,
+    Resolver,
+    Sending,
+    nothing,
+)
 from bridge.errors import BridgeError, ConfigurationError, SpoolBroken, SpoolError
 from bridge.intake import Intake, Listen, activated, parse_listen
 from bridge.isolation import Isolation
@@ -29,6 +41,7 @@ from bridge.ops.heartbeat import BEAT_S, Heartbeat
 from bridge.ops.meter import Meter
 from bridge.ops.notices import EVERY_S, Notices, look
 from bridge.ops.status import Monitor
+from bridge.pipeline import Policy
 from bridge.settings import Settings
 from bridge.spool.api import NewMail, Spool
 
@@ -42,15 +55,14 @@ _DAY_S = 86_400.0
 _HOUR_S = 3600.0
 
 
-def serve(settings: Settings) -> int:
-    """Run until SIGTERM or SIGINT; the exit code."""
+def serve(settings: Settings, *, pace: Pace | None = None, checkpoint: Checkpoint = nothing) -> int:
+    """Run until SIGTERM or SIGINT; the exit code. ``pace`` and ``checkpoint`` are for tests."""
     meter = Meter()
     log = logs.configure(settings.log_format, meter)
-    return uvloop.run(_serve(settings, log, meter))
+    return uvloop.run(_serve(Service(settings, log, meter, pace=pace, checkpoint=checkpoint), log))
 
 
-async def _serve(settings: Settings, log: FilteringBoundLogger, meter: Meter) -> int:
-    service = Service(settings, log, meter)
+async def _serve(service: Service, log: FilteringBoundLogger) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -73,11 +85,15 @@ async def _serve(settings: Settings, log: FilteringBoundLogger, meter: Meter) ->
 class _Reception:
     """The spool, as intake sees it."""
 
-    def __init__(self, spool: Spool) -> None:
+    def __init__(self, spool: Spool, checkpoint: Checkpoint) -> None:
         self._spool = spool
+        self._checkpoint = checkpoint
 
     async def accept(self, mail: NewMail) -> tuple[str, ...]:
-        return await self._spool.accept(mail)
+        self._checkpoint(Point.ACCEPTING)
+        made = await self._spool.accept(mail)
+        self._checkpoint(Point.ACCEPTED)
+        return made
 
     def accepting(self) -> bool:
         return self._spool.usage().accepting
@@ -90,8 +106,18 @@ class Service:
     failed: asyncio.Future[None]
     """Done, with an exception, once a part broke so that the bridge cannot go on."""
 
-    def __init__(self, settings: Settings, log: FilteringBoundLogger, meter: Meter | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        log: FilteringBoundLogger,
+        meter: Meter | None = None,
+        *,
+        pace: Pace | None = None,
+        checkpoint: Checkpoint = nothing,
+    ) -> None:
         """Nothing runs before ``start``. ``meter`` counts what ``log`` is told."""
+        self._pace = pace or Pace()
+        self._checkpoint = checkpoint
         self._settings = settings
         self._log = log
         self._meter = meter or Meter()
@@ -114,32 +140,8 @@ class Service:
         listen = [parse_listen(text) for text in settings.listen]
         self.spool = await composition.open_spool(settings, on_fatal=self._broken_in_thread(loop))
         taken_over = await self.spool.recover()
-        chance = random.Random()  # noqa: S311 - spreads retries, guards nothing
-        self._api = composition.ticket_api(settings)
-        self._gate = Gate(
-            self._api, self.spool, limit=settings.api_concurrency, clock=time.time, log=log, chance=chance
-        )
-        sending = Sending(
-            self.spool,
-            self._api,
-            self._gate,
-            composition.sending(settings),
-            clock=time.time,
-            chance=chance,
-            log=log,
-            attachment=isolation.attachment,
-        )
-        self._delivery = Delivery(self.spool, sending, self._gate, concurrency=settings.api_concurrency, log=log)
-        self._reading = Reading(
-            self.spool,
-            isolation,
-            Resolver(self._api, self._gate, self.spool),
-            ReadingConfig(policy, shadow=settings.mode == "shadow"),
-            composition.addresser(settings),
-            clock=time.time,
-            log=log,
-        )
-        self._intake = Intake(composition.intake(settings), _Reception(self.spool), log)
+        self._set_delivery_up(isolation, policy)
+        self._intake = Intake(composition.intake(settings), _Reception(self.spool, self._checkpoint), log)
         await self._intake.start([*listen, *_activated()])
         await self._serve_page(isolation)
         self._run(self._reading.run())
@@ -155,6 +157,26 @@ class Service:
         for part in (self._heartbeat.run(), self._keep_house(), self._keep_notices()):
             self._beside(part)
         self._say(taken_over)
+
+    def _set_delivery_up(self, isolation: Isolation, policy: Policy) -> None:
+        settings, log, pace = self._settings, self._log, self._pace
+        chance = random.Random()  # noqa: S311 - spreads retries, guards nothing
+        limit = settings.api_concurrency
+        self._api = composition.ticket_api(settings)
+        self._gate = Gate(self._api, self.spool, limit=limit, clock=time.time, log=log, chance=chance, pace=pace)
+        ledger = Ledger(self.spool, time.time, chance, pace, log, self._checkpoint)
+        sending = Sending(ledger, self._api, self._gate, composition.sending(settings), isolation.attachment)
+        self._delivery = Delivery(self.spool, sending, self._gate, concurrency=limit, idle_s=pace.idle_s, log=log)
+        self._reading = Reading(
+            self.spool,
+            isolation,
+            Resolver(self._api, self._gate, self.spool),
+            ReadingConfig(policy, shadow=settings.mode == "shadow", idle_s=pace.idle_s),
+            composition.addresser(settings),
+            clock=time.time,
+            log=log,
+            checkpoint=self._checkpoint,
+        )
 
     async def _serve_page(self, isolation: Isolation) -> None:
         settings = self._settings

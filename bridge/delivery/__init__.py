@@ -2,21 +2,33 @@
 
 from bridge.delivery.client import TicketApi
 from bridge.delivery.gate import Gate, GateState
+from bridge.delivery.ledger import Ledger
+from bridge.delivery.points import Checkpoint, Point, nothing
+from bridge.delivery.probe import NOBODY, Rights, rights
 from bridge.delivery.reading import Reading, ReadingConfig
 from bridge.delivery.resolver import Resolver
+from bridge.delivery.schedule import Pace
 from bridge.delivery.sending import Sending, SendingConfig
 from bridge.delivery.uploads import Limits
 from bridge.delivery.worker import Delivery
 
 __all__ = [
+    "NOBODY",
+    "Checkpoint",
     "Delivery",
     "Gate",
     "GateState",
+    "Ledger",
     "Limits",
+    "Pace",
+    "Point",
     "Reading",
     "ReadingConfig",
     "Resolver",
+    "Rights",
     "Sending",
     "SendingConfig",
     "TicketApi",
+    "nothing",
+    "rights",
 ]

@@ -91,15 +91,16 @@ class TicketApi:
     async def post_message(self, ticket: str, message: str, *, encrypted: bool) -> Answer:
         """Reply on a ticket (section 1)."""
         path = f"{self._ticket(ticket)}/messages"
-        return await self._exchange("POST", path, 201, json={"message": message, "encrypted": encrypted})
+        return await self._exchange("POST", path, 201, **_json({"message": message, "encrypted": encrypted}))
 
     async def get_ticket(self, ticket: str) -> Answer:
         """A ticket with its conversation (section 2)."""
         return await self._exchange("GET", self._ticket(ticket), 200, limit=TICKET_BYTES)
 
-    async def list_tickets(self, limit: int = 1) -> Answer:
+    async def list_tickets(self, limit: int = 1, cursor: str = "") -> Answer:
         """The newest tickets (section 3); with ``limit=1`` the cheapest proof that the key works."""
-        return await self._exchange("GET", f"{_BASE}/tickets", 200, params={"limit": str(limit)}, limit=TICKET_BYTES)
+        query = {"limit": str(limit), **({"cursor": cursor} if cursor else {})}
+        return await self._exchange("GET", f"{_BASE}/tickets", 200, params=query, limit=TICKET_BYTES)
 
     async def reopen(self, ticket: str) -> Answer:
         """Reopen a closed ticket (section 4)."""
@@ -120,7 +121,7 @@ class TicketApi:
         body: dict[str, Any] = {"departmentSlug": department, "subject": subject, "message": message}
         if cc:
             body["ccEmails"] = list(cc)
-        return await self._exchange("POST", f"{_BASE}/tickets", 201, json=body, limit=TICKET_BYTES)
+        return await self._exchange("POST", f"{_BASE}/tickets", 201, limit=TICKET_BYTES, **_json(body))
 
     def _ticket(self, ticket: str) -> str:
         if not _TICKET.fullmatch(ticket):
@@ -129,59 +130,86 @@ class TicketApi:
 
     async def _exchange(self, method: str, path: str, success: int, *, limit: int = BODY_BYTES, **sent: Any) -> Answer:
         client = await self._clients.get()
+        progress = _Progress()
         try:
             async with asyncio.timeout(self._timeout_s):
-                headers = {"Authorization": f"Bearer {self._key()}"}
-                async with client.stream(method, path, headers=headers, **sent) as response:
-                    body = await _body(response, limit)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
-            certificate = "CERTIFICATE_VERIFY_FAILED" in str(error)
-            what = "its certificate is not accepted" if certificate else type(error).__name__
-            raise NotSent(f"the ticket API cannot be reached: {what}", certificate=certificate) from None
+                headers = {"Authorization": f"Bearer {self._key()}", **sent.pop("headers", {})}
+                extensions = {"trace": progress.trace}
+                async with client.stream(method, path, headers=headers, extensions=extensions, **sent) as response:
+                    progress.response = response
+                    await progress.read(response, limit)
         except TimeoutError:
-            raise UnknownOutcome("no whole answer within the deadline") from None
+            progress.cause = "no whole answer within the deadline"
+        except httpx.LocalProtocolError as error:
+            progress.begun, progress.cause = False, f"no request can be made: {type(error).__name__}"
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-            raise UnknownOutcome(f"the exchange broke: {type(error).__name__}") from None
+            progress.certificate = "CERTIFICATE_VERIFY_FAILED" in str(error)
+            progress.cause = f"the exchange broke: {type(error).__name__}"
         finally:
             self._clients.put_nowait(client)
-        return self._judge(response, body, success)
+        return self._judge(progress, success)
 
-    def _judge(self, response: httpx.Response, body: bytes | None, success: int) -> Answer:
-        document = _document(body)
-        if response.status_code == success and document is not None:
-            return self._answer(response, document)
-        if response.status_code == success == 201:
-            return self._answer(response, {})
-        if response.status_code >= 500:
-            raise UnknownOutcome(f"the ticket API answered {response.status_code}", status=response.status_code)
-        raise _problem(response, document, self._clock())
-
-    def _answer(self, response: httpx.Response, document: Mapping[str, Any]) -> Answer:
-        headers = response.headers
-        remaining = headers.get("x-ratelimit-remaining", "")
+    def _judge(self, progress: _Progress, success: int) -> Answer:
+        """A success whose body is whole; else the error that says what is known."""
+        response = progress.response
+        if response is None:
+            if progress.begun:
+                raise UnknownOutcome(progress.cause)
+            what = "its certificate is not accepted" if progress.certificate else progress.cause
+            raise NotSent(f"the ticket API cannot be reached: {what}", certificate=progress.certificate)
+        document = None if progress.cause else _document(progress.body)
+        if response.status_code != success:
+            raise _problem(response, document, self._clock())
+        if document is None:
+            cause = progress.cause or "its body is no JSON object, or too long"
+            request_id = _header(response, "x-request-id")
+            raise UnknownOutcome(f"{success}, but {cause}", status=success, request_id=request_id)
         return Answer(
-            response.status_code,
+            success,
             document,
-            headers.get("x-request-id", "")[:100],
-            int(remaining) if remaining.isascii() and remaining.isdigit() else None,
-            _reset(headers.get("x-ratelimit-reset", ""), self._clock()),
+            _header(response, "x-request-id"),
+            _count(_header(response, "x-ratelimit-remaining")),
+            _reset(_header(response, "x-ratelimit-reset"), self._clock()),
         )
 
 
-async def _body(response: httpx.Response, limit: int) -> bytes | None:
-    """The body up to ``limit`` bytes; None when it is longer, or broke off after a status that tells enough."""
-    data = bytearray()
-    async for chunk in response.aiter_raw():
-        data += chunk
-        if len(data) > limit:
-            return None
-    return bytes(data)
+class _Progress:
+    """How far one exchange came."""
+
+    def __init__(self) -> None:
+        self.begun = False
+        """Some of the request was handed to the network."""
+        self.response: httpx.Response | None = None
+        self.body = b""
+        self.cause = ""
+        """What ended it early; empty when it ended well."""
+        self.certificate = False
+
+    async def trace(self, event: str, _info: Mapping[str, Any]) -> None:
+        """Called by httpcore at every step."""
+        self.begun = self.begun or event == "http11.send_request_headers.started"
+
+    async def read(self, response: httpx.Response, limit: int) -> None:
+        """Read the body, up to ``limit`` bytes."""
+        data = bytearray()
+        async for chunk in response.aiter_raw():
+            data += chunk
+            if len(data) > limit:
+                self.cause = "its body is too long"
+                return
+        self.body = bytes(data)
 
 
-def _document(body: bytes | None) -> Mapping[str, Any] | None:
+def _header(response: httpx.Response, name: str) -> str:
+    return _word(response.headers.get(name, ""))[:100]
+
+
+def _count(value: str) -> int | None:
+    return int(value[:9]) if value.isascii() and value.isdigit() else None
+
+
+def _document(body: bytes) -> Mapping[str, Any] | None:
     """The body as a JSON object, or None."""
-    if body is None:
-        return None
     try:
         found = json.loads(body)
     except (ValueError, RecursionError):
@@ -203,30 +231,42 @@ def _problem(response: httpx.Response, document: Mapping[str, Any] | None, now: 
         code=_word(found.get("code")),
         detail=_word(found.get("detail")),
         errors=tuple(pairs),
-        request_id=_word(found.get("requestId")) or response.headers.get("x-request-id", "")[:100],
-        retry_after_s=_retry_after(response.headers.get("retry-after", ""), now),
+        request_id=_word(found.get("requestId")) or _header(response, "x-request-id"),
+        retry_after_s=_wait(response, now),
         is_problem=bool({"code", "title", "type", "status"} & set(found)),
     )
+
+
+def _json(body: Mapping[str, Any]) -> dict[str, Any]:
+    """A request's body. A lone surrogate, which no encoding can carry, becomes a question mark."""
+    content = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+    return {"content": content, "headers": {"Content-Type": "application/json"}}
 
 
 def _word(value: object) -> str:
     return "".join(char if char.isprintable() else " " for char in value[:300]) if isinstance(value, str) else ""
 
 
-def _retry_after(value: str, now: float) -> float | None:
+def _wait(response: httpx.Response, now: float) -> float | None:
+    """How long the API asks to wait, seconds."""
+    asked = retry_after(_header(response, "retry-after"), now)
+    return _reset(_header(response, "x-ratelimit-reset"), now) if asked is None else asked
+
+
+def retry_after(value: str, now: float) -> float | None:
     """Seconds or an HTTP date (RFC 9110 §10.2.3)."""
     value = value.strip()
     if value.isascii() and value.isdigit():
         return float(value[:9])
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - now)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
 
 
 def _reset(value: str, now: float) -> float | None:
     try:
         at = datetime.fromisoformat(value)
-    except ValueError:
+        return max(0.0, (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now)
+    except (ValueError, OverflowError):
         return None
-    return max(0.0, (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now)

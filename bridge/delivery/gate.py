@@ -1,24 +1,38 @@
 """The gate that all delivery goes through: shut while the key, the certificate, the address or the API is bad, or while
 the API asks for time (design §6).
 
-Nothing is lost or expires behind a shut gate: paused time is added to every waiting entry. Shut for a reason that only
-a probe can lift, it probes by itself and opens when the probe goes well.
+Nothing is lost or expires behind a shut gate: paused time is added to every waiting entry. It may be shut for several
+reasons at once, and opens when none is left: a time that the API asked for has to pass, everything else takes a probe
+that goes well. Probing waits for the time that the API asked for.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from structlog.typing import FilteringBoundLogger
 
 from bridge.delivery import schedule
+from bridge.delivery.circuit import Budget, Circuit
 from bridge.delivery.client import Answer, TicketApi
 from bridge.delivery.outcome import Outcome, classify
-from bridge.errors import ApiError, Problem
+from bridge.delivery.probe import rights
+from bridge.delivery.schedule import Pace
+from bridge.errors import ApiError, Problem, SpoolError
 from bridge.spool.api import Spool
+
+CREDIT_S = 600.0
+"""How often paused time is written down while a pause lasts, so that a crash forgets little of it."""
+RATE_LIMIT, CIRCUIT = "rate_limit", "circuit"
+_PROBED = {
+    Outcome.KEY_REFUSED: "key",
+    Outcome.CERTIFICATE: "certificate",
+    Outcome.WRONG_URL: "wrong_url",
+}
+_WORST_FIRST = (*_PROBED.values(), CIRCUIT, RATE_LIMIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,20 +41,13 @@ class GateState:
 
     open: bool
     reason: str = ""
-    """``key``, ``certificate``, ``wrong_url``, ``rate_limit`` or ``circuit``."""
+    """``key``, ``certificate``, ``wrong_url``, ``circuit`` or ``rate_limit``: the worst of those that hold."""
     since: float = 0.0
     until: float | None = None
 
 
-_PROBED = {
-    Outcome.KEY_REFUSED: "key",
-    Outcome.CERTIFICATE: "certificate",
-    Outcome.WRONG_URL: "wrong_url",
-}
-
-
 class Gate:
-    """Open, or shut for one reason at a time."""
+    """Open, or shut for one reason or more."""
 
     def __init__(
         self,
@@ -51,99 +58,154 @@ class Gate:
         clock: Callable[[], float],
         log: FilteringBoundLogger,
         chance: random.Random,
+        pace: Pace,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """``limit`` is how many requests are in flight when all is well."""
+        """``limit`` is how many requests are in flight when all is well; ``sleep`` goes with ``clock``."""
         self._api = api
         self._spool = spool
         self._clock = clock
+        self._sleep = sleep
         self._log = log
         self._chance = chance
-        self._state = GateState(open=True)
+        self._pace = pace
+        self._since = self._credited = 0.0
+        self._until = 0.0
+        """End of the time that the API asked for."""
+        self._reasons: set[str] = set()
         self._opened = asyncio.Event()
         self._opened.set()
         self._keeper: asyncio.Task[None] | None = None
         self._not_found: list[tuple[float, str]] = []
-        self.circuit = schedule.Circuit(limit)
+        self._budget = Budget()
+        self.circuit = Circuit(limit)
 
     def state(self) -> GateState:
         """The present state."""
-        return self._state
+        if self._opened.is_set():
+            return GateState(open=True)
+        worst = next((reason for reason in _WORST_FIRST if reason in self._reasons), RATE_LIMIT)
+        return GateState(open=False, reason=worst, since=self._since, until=self._until or None)
+
+    def capacity(self) -> int:
+        """Requests that may be in flight now, as the circuit and the API's rate limit have it."""
+        left = self._budget.capacity(self._clock())
+        return self.circuit.capacity() if left is None else min(left, self.circuit.capacity())
 
     async def passed(self) -> None:
         """Wait until the gate is open."""
         await self._opened.wait()
 
     async def close(self) -> None:
-        """Stop probing."""
-        if self._keeper is not None:
+        """Stop probing; what was paused so far is written down. Raises ``SpoolError``."""
+        if self._keeper is not None and not self._keeper.done():
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
+            await self._credit()
 
     def answered(self, answer: Answer) -> None:
         """After a success: respects a rate limit that is used up before the 429 comes."""
         self.circuit = self.circuit.success()
-        if answer.remaining == 0 and answer.reset_s:
-            self._shut("rate_limit", min(answer.reset_s, schedule.RATE_LIMIT_CAP_S))
+        self._not_found.clear()
+        now = self._clock()
+        self._budget = self._budget.answered(answer.remaining, answer.reset_s, now)
+        if self._budget.capacity(now) == 0:
+            self._shut(RATE_LIMIT, schedule.rate_limit_pause(self._budget.reset_at - now, self._chance.random()))
 
     def failed(self, error: ApiError, ticket: str) -> Outcome:
         """After a failure: shuts when it concerns everybody. The outcome."""
         outcome = classify(error)
+        if outcome is Outcome.NOT_FOUND:
+            outcome = self._missing(ticket)
         if outcome in _PROBED:
-            self._shut(_PROBED[outcome], None)
+            self._shut(_PROBED[outcome])
         elif outcome is Outcome.RATE_LIMITED:
-            retry_after_s = error.retry_after_s if isinstance(error, Problem) else None
-            self._shut("rate_limit", schedule.rate_limit_pause(retry_after_s, self._chance.random()))
+            asked = error.retry_after_s if isinstance(error, Problem) else None
+            self._shut(RATE_LIMIT, schedule.rate_limit_pause(asked, self._chance.random()))
         elif outcome in (Outcome.NOT_SENT, Outcome.UNKNOWN):
             self.circuit = self.circuit.failure(ticket)
             if self.circuit.is_open:
-                self._shut("circuit", None)
-        elif outcome is Outcome.NOT_FOUND:
-            now = self._clock()
-            self._not_found = [*self._not_found[-50:], (now, ticket)]
-            if schedule.looks_like_wrong_url(self._not_found, now):
-                self._not_found.clear()
-                self._shut("wrong_url", None)
+                self._shut(CIRCUIT)
         return outcome
 
     def shut_for_key(self) -> None:
-        """The key may not even list tickets: everything waits."""
-        self._shut("key", None)
+        """The key may do nothing at all: everything waits."""
+        self._shut("key")
 
-    def _shut(self, reason: str, seconds: float | None) -> None:
+    def _missing(self, ticket: str) -> Outcome:
+        """One ticket that is not there says nothing of the others; several in a row may mean a wrong address."""
         now = self._clock()
-        until = None if seconds is None else now + seconds
-        if not self._state.open:
+        self._not_found = [*self._not_found[-50:], (now, ticket)]
+        if not schedule.looks_like_wrong_url(self._not_found, now):
+            return Outcome.NOT_FOUND
+        self._not_found.clear()
+        return Outcome.WRONG_URL
+
+    def _shut(self, reason: str, seconds: float | None = None) -> None:
+        now = self._clock()
+        if seconds is not None:
+            self._until = max(self._until, now + seconds)
+        if reason in self._reasons:
             return
-        self._state = GateState(open=False, reason=reason, since=now, until=until)
-        self._opened.clear()
-        self._log.error("paused", reason=reason, seconds=seconds) if seconds is None else self._log.warning(
-            "paused", reason=reason, seconds=round(seconds, 1)
-        )
-        self._keeper = asyncio.create_task(self._keep())
+        self._reasons.add(reason)
+        if reason == RATE_LIMIT:
+            self._log.warning("paused", reason=reason, seconds=round(seconds or 0.0, 1))
+        else:
+            self._log.error("paused", reason=reason)
+        if self._opened.is_set():
+            self._since = self._credited = now
+            self._opened.clear()
+            self._keeper = asyncio.create_task(self._keep())
 
     async def _keep(self) -> None:
-        state = self._state
-        if state.until is not None:
-            await asyncio.sleep(max(0.0, state.until - self._clock()))
-        else:
-            while not await self._probe(state.reason):
-                pass
-        await self._spool.pause_all(max(0.0, self._clock() - state.since))
-        self._log.warning("resumed", reason=state.reason, paused_s=round(self._clock() - state.since, 1))
-        self._state = GateState(open=True)
+        """Until no reason is left; one may come while the paused time is written down."""
+        tries = 0
+        while self._reasons:
+            if self._until > self._clock():
+                await self._sleep(self._until - self._clock())
+                continue
+            self._reasons.discard(RATE_LIMIT)
+            if self._reasons:
+                await self._sleep(self._probe_wait(tries))
+                tries += 1
+                if self._until <= self._clock() and await self._probe():
+                    self._reasons.clear()
+            await self._credit(unless_within=CREDIT_S if self._reasons else 0.0)
+        self._log.warning("resumed", paused_s=round(self._clock() - self._since, 1))
+        self._until = 0.0
         self._opened.set()
 
-    async def _probe(self, reason: str) -> bool:
-        """One probe after its wait; True when it went well. A write-only key may not list: that is well too."""
-        await asyncio.sleep(schedule.PROBE_S if reason == "circuit" else schedule.KEY_PROBE_S)
+    def _probe_wait(self, tries: int) -> float:
+        if self._reasons == {CIRCUIT}:
+            return self._pace.circuit_probe_s
+        # Many 404s may be many wrong mails: whether the address is right can be asked at once.
+        return 0.0 if tries == 0 and self._reasons == {"wrong_url"} else self._pace.key_probe_s
+
+    async def _probe(self) -> bool:
+        """One probe; True when it went well. Any rights will do: what a key may not do is held ticket by ticket."""
         try:
-            await self._api.list_tickets()
-        except Problem as error:
-            if not (error.status == 403 and error.code != "account_inactive" and reason in ("circuit", "certificate")):
-                self._log.warning("probe_failed", reason=reason, status=error.status, code=error.code)
-                return False
+            await rights(self._api)
         except ApiError as error:
-            self._log.warning("probe_failed", reason=reason, error=type(error).__name__)
+            outcome = classify(error)
+            status = error.status if isinstance(error, Problem) else 0
+            self._log.warning("probe_failed", outcome=str(outcome), status=status)
+            if outcome is Outcome.FORBIDDEN:
+                self._shut("key")
+            elif outcome in _PROBED or outcome is Outcome.RATE_LIMITED:
+                self.failed(error, "")
             return False
         self.circuit = self.circuit.probed()
         return True
+
+    async def _credit(self, unless_within: float = 0.0) -> None:
+        """Write down the paused time since the last time."""
+        now = self._clock()
+        if now - self._credited <= unless_within:
+            return
+        seconds, self._credited = now - self._credited, now
+        try:
+            await self._spool.pause_all(seconds)
+        except SpoolError as error:
+            if not error.temporary:
+                raise
+            self._credited -= seconds

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from structlog.typing import FilteringBoundLogger
 
 from bridge import pipeline
-from bridge.errors import ApiError, Problem, SpoolError, StaleToken, UnreadableMail
+from bridge.delivery.points import Checkpoint, Point, nothing
+from bridge.delivery.resolver import Resolver
+from bridge.errors import SpoolBroken, SpoolError, StaleToken, UnreadableMail
 from bridge.isolation import Isolation
 from bridge.model import Decision, Envelope, InboundMail, Verdict
 from bridge.reasons import Reason
@@ -24,21 +25,15 @@ from bridge.spool.api import Claim, ContextQuery, Spool, State
 
 LEASE_S = 300.0
 """How long one entry may be in hand: two tries of the reader and as many lookups fit in."""
-IDLE_S = 5.0
-GIVE_UP_AFTER = 3
-"""Lookups of a number that fail, other than for want of the API, before the entry is held."""
+IN_HAND = 4
+"""Entries in hand for each worker process, so that none of them waits for a lookup."""
+BUSY_S = 1.0
+"""Wait before the spool is asked again after it was busy."""
 RESOLVE_DELAYS_S = (5.0, 30.0, 120.0, 600.0)
 
 _STATES = {"hold": State.HELD, "record": State.RECORDED, "discard": State.DISCARDED}
 _ASK_AGAIN = frozenset({Reason.REPLY, Reason.SENDER_NOT_KNOWN, Reason.CONFLICTING_REFERENCES})
 """Verdicts that the public id behind a number could change."""
-
-
-class Resolver(Protocol):
-    """Finds the public id of a ticket number."""
-
-    async def resolve(self, number: str) -> str:
-        """The public id. Raises ``ApiError`` when the API does not say it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +44,9 @@ class ReadingConfig:
     shadow: bool = False
     """Record what would be posted instead of making it ready."""
     concurrency: int = 2
-    """Worker processes; twice as many entries are in hand, so that none of them waits for a lookup."""
+    """Worker processes."""
+    idle_s: float = 5.0
+    """How often to look for mail when nothing says that there is some."""
 
 
 class Reading:
@@ -65,6 +62,7 @@ class Reading:
         *,
         clock: Callable[[], float],
         log: FilteringBoundLogger,
+        checkpoint: Checkpoint = nothing,
     ) -> None:
         """``addressed`` matches an envelope recipient; it holds the address keys, which no worker sees."""
         self._spool = spool
@@ -74,42 +72,77 @@ class Reading:
         self._addressed = addressed
         self._clock = clock
         self._log = log
+        self._checkpoint = checkpoint
+        self._busy = 0
+        self._freed = asyncio.Event()
         self._stopping = False
 
     async def run(self) -> None:
-        """Until ``stop``; ends after the mails in hand are decided."""
-        slots = self._config.concurrency * 2
-        free = asyncio.Semaphore(slots)
+        """Until ``stop``; ends after the mails in hand are decided. Raises ``SpoolError`` when the spool broke."""
+        slots = self._config.concurrency * IN_HAND
         async with asyncio.TaskGroup() as group:
             while not self._stopping:
-                await free.acquire()
-                claims = await self._spool.claim_received(1, LEASE_S)
-                if not claims:
-                    free.release()
-                    await self._spool.wait(IDLE_S)
+                if self._busy >= slots:
+                    self._freed.clear()
+                    await self._freed.wait()
                     continue
-                task = group.create_task(self._one(claims[0]))
-                task.add_done_callback(lambda _: free.release())
+                claims = await self._claim(slots - self._busy)
+                for claim in claims:
+                    self._busy += 1
+                    group.create_task(self._one(claim))
+                if not claims:
+                    await self._spool.wait(self._config.idle_s)
+
+    async def _claim(self, free: int) -> Sequence[Claim]:
+        try:
+            return await self._spool.claim_received(free, LEASE_S)
+        except SpoolError as error:
+            if not error.temporary:
+                raise
+            self._log.warning("spool_busy", stage="reading")
+            await asyncio.sleep(BUSY_S)
+            return ()
 
     def stop(self) -> None:
         """Claim nothing more."""
         self._stopping = True
+        self._freed.set()
 
     async def _one(self, claim: Claim) -> None:
         try:
-            await self._read(claim)
-        except UnreadableMail as error:
-            self._log.error("unreadable", entry=claim.entry.id, defect=error.defect)
-            await self._spool.unreadable(claim, error.defect)
+            await self._read_or_hold(claim)
         except StaleToken:
             self._log.warning("claim_lost", entry=claim.entry.id, stage="reading")
         except SpoolError as error:
             if not error.temporary:
                 raise
             self._log.warning("spool_busy", entry=claim.entry.id, stage="reading")
+        finally:
+            self._busy -= 1
+            self._freed.set()
+
+    async def _read_or_hold(self, claim: Claim) -> None:
+        """What cannot be read is held; when it is the spool itself that is broken, holding fails too, and says so."""
+        try:
+            await self._read(claim)
+        except UnreadableMail as error:
+            defect = error.defect
+        except SpoolBroken:
+            defect = "damaged"
+        except SpoolError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a fault of ours in one mail must not stop all others
+            self._log.critical("internal_error", entry=claim.entry.id, stage="reading", exc_info=error)
+            defect = type(error).__name__
+        else:
+            return
+        self._log.error("unreadable", entry=claim.entry.id, defect=defect)
+        await self._spool.unreadable(claim, defect)
 
     async def _read(self, claim: Claim) -> None:
+        self._checkpoint(Point.READ_CLAIMED)
         mail = await self._isolation.read(await self._spool.raw(claim.entry.id))
+        self._checkpoint(Point.READ)
         addressed = self._addressed(claim.entry.envelope)
         numbers: dict[str, str] = {}
         while True:
@@ -117,16 +150,17 @@ class Reading:
             number = self._unresolved(decision, mail, addressed, numbers)
             if not number:
                 break
-            try:
-                numbers[number] = await self._resolver.resolve(number)
-            except ApiError as error:
-                verdict = self._refused(claim, error)
-                if verdict is None:
-                    await self._later(claim, error)
-                    return
-                decision = replace(decision, verdict=verdict)
+            found = await self._resolver.resolve(number, claim.entry.attempts)
+            if found.hold is not None:
+                decision = replace(decision, verdict=Verdict("hold", found.hold))
                 break
+            if not found.ticket:
+                await self._later(claim, counted=found.counted)
+                return
+            numbers[number] = found.ticket
+        self._checkpoint(Point.DECIDED)
         await self._file(claim, decision, mail, numbers)
+        self._checkpoint(Point.FILED)
 
     async def _decide(
         self, claim: Claim, mail: InboundMail, addressed: pipeline.Addressed, numbers: dict[str, str]
@@ -163,19 +197,9 @@ class Reading:
         named = pipeline.named_tickets(mail, addressed)
         return next((number for number in named if number.isdigit() and number not in numbers), "")
 
-    def _refused(self, claim: Claim, error: ApiError) -> Verdict | None:
-        """The verdict when the API will not say which ticket it is; None when it may say so later."""
-        if isinstance(error, Problem) and error.is_problem:
-            if error.status == 404:
-                return Verdict("hold", Reason.TICKET_NOT_FOUND)
-            if error.status not in (401, 403, 429) and claim.entry.attempts + 1 >= GIVE_UP_AFTER:
-                return Verdict("hold", Reason.TICKET_UNRESOLVED)
-        return None
-
-    async def _later(self, claim: Claim, error: ApiError) -> None:
-        counted = isinstance(error, Problem) and error.status not in (401, 403, 429)
+    async def _later(self, claim: Claim, *, counted: bool) -> None:
         delay = RESOLVE_DELAYS_S[min(claim.entry.attempts, len(RESOLVE_DELAYS_S) - 1)]
-        self._log.warning("resolve_failed", entry=claim.entry.id, error=type(error).__name__, retry_in_s=delay)
+        self._log.warning("resolve_later", entry=claim.entry.id, retry_in_s=delay)
         await self._spool.defer(claim, self._clock() + delay, counted=counted)
 
     async def _file(self, claim: Claim, decision: Decision, mail: InboundMail, numbers: Mapping[str, str]) -> None:

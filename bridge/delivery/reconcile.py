@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,8 +10,10 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-WINDOW_S = 300.0
-"""How far from the attempt a message may have been stamped."""
+MARGIN_S = 300.0
+"""How far from the attempt a message may have been stamped: clocks differ."""
+ABSENT = "absent_"
+"""The outcome of an attempt that was looked for in vain, before the number of looks."""
 
 
 class Found(StrEnum):
@@ -29,35 +32,65 @@ class Look:
     id: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """When the attempt may have been applied: from its intent to the end of its deadline, seconds."""
+
+    since: float
+    until: float
+
+    def holds(self, stamp: object) -> bool:
+        """True for a time within the window and its margin; also for none, and for one that cannot be read."""
+        at = _seconds(stamp)
+        return at is None or self.since - MARGIN_S <= at <= self.until + MARGIN_S
+
+
+def looks_done(outcome: str) -> int:
+    """How often an attempt was looked for in vain, by its outcome."""
+    number = outcome.removeprefix(ABSENT)
+    return int(number) if outcome.startswith(ABSENT) and number.isdigit() else 0
+
+
 def message_on(
-    ticket: Mapping[str, Any], text: str, *, encrypted: bool, since: float, until: float, confirmed: frozenset[str]
+    ticket: Mapping[str, Any], text: str, *, encrypted: bool, window: Window, confirmed: frozenset[str]
 ) -> Look:
     """Whether ``text`` stands on the ticket as a message that no other entry has confirmed as its own.
 
-    Candidates are the customer's messages stamped within ``WINDOW_S`` of the attempt, or without a stamp. An equal body
-    is ours; a candidate whose body the API withholds, with the same ``encrypted``, cannot be decided.
+    Candidates are the customer's messages stamped in the window, or without a stamp. An equal body is ours. What
+    cannot be decided: a candidate whose body the API withholds, with the same ``encrypted``, or one that may be ours
+    as a server keeps it that shortens, escapes or re-spaces.
     """
-    withheld = False
+    doubtful = False
     for item in _dicts(ticket.get("messages")):
         message_id = str(item.get("id") or "")
         if message_id in confirmed or item.get("sender") not in ("customer", None):
             continue
-        if not _in_window(item.get("sentAt"), since, until):
+        if not window.holds(item.get("sentAt")):
             continue
         body = item.get("body")
         if isinstance(body, str) and normal(body) == normal(text):
             return Look(Found.OURS, message_id)
-        withheld = withheld or (body is None and bool(item.get("encrypted")) is encrypted)
-    return Look(Found.UNDECIDABLE if withheld else Found.ABSENT)
+        same_kind = bool(item.get("encrypted")) is encrypted
+        doubtful = doubtful or (same_kind and (not isinstance(body, str) or _resembles(body, text)))
+    return Look(Found.UNDECIDABLE if doubtful else Found.ABSENT)
 
 
-def tickets_like(listing: Mapping[str, Any], subject: str, *, since: float, until: float) -> tuple[str, ...]:
-    """Ids of the tickets with this subject that were made within ``WINDOW_S`` of the attempt."""
+def tickets_like(listing: Mapping[str, Any], subject: str, window: Window) -> tuple[str, ...]:
+    """Ids of the tickets with this subject that were made in the window."""
     return tuple(
         str(item.get("id"))
         for item in _dicts(listing.get("data"))
-        if normal(str(item.get("subject") or "")) == normal(subject) and _in_window(item.get("createdAt"), since, until)
+        if _resembles(str(item.get("subject") or ""), subject) and window.holds(item.get("createdAt"))
     )
+
+
+def ended_before(listing: Mapping[str, Any], window: Window) -> bool:
+    """True when a page of the list, which is newest first, holds nothing that was made or moved since the window."""
+    stamps = [
+        _seconds(item.get(name)) for item in _dicts(listing.get("data")) for name in ("createdAt", "lastMessageAt")
+    ]
+    known = [at for at in stamps if at is not None]
+    return bool(known) and max(known) < window.since - MARGIN_S
 
 
 def normal(text: str) -> str:
@@ -66,16 +99,26 @@ def normal(text: str) -> str:
     return "\n".join(line.rstrip() for line in lines).strip()
 
 
+def _resembles(kept: str, text: str) -> bool:
+    """True when ``kept`` may be what a server made of ``text``: other blanks, HTML escapes, less of its end."""
+    mine, theirs = _squeezed(text), _squeezed(kept)
+    return mine.startswith(theirs) if theirs else not mine
+
+
+def _squeezed(text: str) -> str:
+    return "".join(unicodedata.normalize("NFKC", html.unescape(text)).split())
+
+
 def _dicts(value: object) -> Iterable[Mapping[str, Any]]:
     return (item for item in value if isinstance(item, dict)) if isinstance(value, list) else ()
 
 
-def _in_window(stamp: object, since: float, until: float) -> bool:
+def _seconds(stamp: object) -> float | None:
+    """A time of the API as seconds since the epoch, or None."""
     if not isinstance(stamp, str):
-        return True
+        return None
     try:
         at = datetime.fromisoformat(stamp)
-    except ValueError:
-        return True
-    seconds = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
-    return since - WINDOW_S <= seconds <= until + WINDOW_S
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None

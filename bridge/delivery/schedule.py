@@ -1,79 +1,121 @@
-"""When to try again, and when not to try at all for a while: pure, with time and chance passed in (design §6)."""
+"""What to do after an outcome, and when: pure, with time and chance passed in (design §6, docs/delivery.md)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from enum import StrEnum
 
-BACKOFF_S = (5.0, 30.0, 120.0, 600.0, 1800.0)
-HOURLY_S = 3600.0
+from bridge.delivery.outcome import Outcome
+from bridge.reasons import Reason
+
 JITTER = 0.2
 MAX_AGE_S = 5 * 86_400.0
 """How long an entry is tried, paused time not counted."""
-LOOKS_S = (2.0, 15.0, 60.0)
-"""When to look for a message of unknown outcome, seconds after the outcome became unknown."""
 RATE_LIMIT_CAP_S = 3600.0
-CIRCUIT_TICKETS = 3
-PROBE_S = 30.0
-KEY_PROBE_S = 60.0
 WRONG_URL_TICKETS, WRONG_URL_WINDOW_S = 5, 300.0
 
 
-def backoff(attempts: int, chance: float) -> float:
-    """Seconds until the next try after ``attempts`` that failed; ``chance`` is in 0..1 and makes ± 20 %."""
-    base = BACKOFF_S[attempts] if attempts < len(BACKOFF_S) else HOURLY_S
-    return base * (1 - JITTER + 2 * JITTER * chance)
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """The waits, in seconds. The running bridge has the defaults."""
+
+    backoff_s: tuple[float, ...] = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0)
+    """After the first failed try, the second, …; the last one repeats."""
+    looks_s: tuple[float, ...] = (2.0, 13.0, 45.0)
+    """Waits before each look for a message of unknown outcome: 2, 15 and 60 s after it became unknown."""
+    circuit_probe_s: float = 30.0
+    key_probe_s: float = 60.0
+    idle_s: float = 5.0
+    """How often to look for work when nothing says that there is some."""
+
+    def faster(self, factor: float) -> Pace:
+        """The same waits, ``factor`` times as short."""
+        return replace(
+            self,
+            backoff_s=tuple(wait / factor for wait in self.backoff_s),
+            looks_s=tuple(wait / factor for wait in self.looks_s),
+            circuit_probe_s=self.circuit_probe_s / factor,
+            key_probe_s=self.key_probe_s / factor,
+            idle_s=self.idle_s / factor,
+        )
 
 
-def too_old(accepted_at: float, paused_s: float, now: float) -> bool:
-    """True when an entry was tried for long enough."""
-    return now - accepted_at - paused_s > MAX_AGE_S
+class Act(StrEnum):
+    """What follows an outcome."""
 
-
-def next_look(since: float, now: float) -> float | None:
-    """When to look again for a message whose outcome has been unknown since ``since``; None after the last look."""
-    elapsed = now - since
-    return next((since + look for look in LOOKS_S if look > elapsed), None)
-
-
-def rate_limit_pause(retry_after_s: float | None, chance: float) -> float:
-    """Seconds to pause after a 429: what the API asks for, at least a second, at most an hour, up to 10 % more."""
-    asked = 5.0 if retry_after_s is None else retry_after_s
-    return min(max(asked, 1.0), RATE_LIMIT_CAP_S) * (1 + 0.1 * chance)
+    DONE = "done"
+    RETRY = "retry"
+    """Send again at the time given: it is certain that nothing was applied."""
+    LOOK = "look"
+    """Look at the time given whether it was applied."""
+    WAIT = "wait"
+    """Send again when the gate opens; the try does not count, and nothing expires."""
+    EXAMINE = "examine"
+    """Look at the ticket now: the refusal may be about its state, or about the key."""
+    HOLD = "hold"
 
 
 @dataclass(frozen=True, slots=True)
-class Circuit:
-    """Opens when the API fails for several tickets in a row; afterwards lets more through step by step."""
+class Step:
+    """The decision after an outcome."""
 
-    limit: int
-    """Requests in flight when all is well."""
-    failed: tuple[str, ...] = ()
-    """Distinct tickets that failed since the last success."""
-    allowed: int = field(default=-1)
+    act: Act
+    at: float = 0.0
+    reason: Reason = Reason.WAITING
 
-    def capacity(self) -> int:
-        """Requests that may be in flight now."""
-        return self.limit if self.allowed < 0 else self.allowed
 
-    def failure(self, ticket: str) -> Circuit:
-        """After a connection failure or a 5xx."""
-        failed = self.failed if ticket in self.failed else (*self.failed, ticket)
-        return replace(self, failed=failed[-CIRCUIT_TICKETS:])
+_HELD = {
+    Outcome.NOT_FOUND: Reason.TICKET_NOT_FOUND,
+    Outcome.REFUSED: Reason.REFUSED_BY_API,
+    Outcome.TOO_LARGE: Reason.TOO_LARGE_FOR_API,
+    Outcome.UNEXPECTED: Reason.UNEXPECTED_ANSWER,
+}
+WAITS = frozenset({Outcome.RATE_LIMITED, Outcome.KEY_REFUSED, Outcome.CERTIFICATE, Outcome.WRONG_URL})
+"""Outcomes that concern every ticket: the gate shuts."""
 
-    @property
-    def is_open(self) -> bool:
-        """True when nothing should be sent but a probe."""
-        return len(self.failed) >= CIRCUIT_TICKETS
 
-    def probed(self) -> Circuit:
-        """After a probe that went well: one request at a time at first."""
-        return replace(self, failed=(), allowed=1)
+def next_step(outcome: Outcome, attempts: int, age_s: float, now: float, *, chance: float, pace: Pace) -> Step:
+    """What follows a request with ``outcome``, after ``attempts`` earlier tries that failed and count.
 
-    def success(self) -> Circuit:
-        """After a request that went well: twice as many may be in flight, up to the limit."""
-        allowed = -1 if self.allowed < 0 or self.allowed * 2 >= self.limit else self.allowed * 2
-        return replace(self, failed=(), allowed=allowed)
+    ``age_s`` is how long the entry has waited, paused time not counted; ``chance`` is in 0..1. An entry is tried at
+    least once, however old it is: only a failed try lets it end as too old.
+    """
+    if outcome is Outcome.DELIVERED:
+        return Step(Act.DONE, reason=Reason.DELIVERED)
+    if outcome is Outcome.UNKNOWN:
+        return Step(Act.LOOK, now + pace.looks_s[0], Reason.RETRY)
+    if outcome in WAITS:
+        return Step(Act.WAIT, now, Reason.PAUSED)
+    if outcome in (Outcome.MAYBE_CLOSED, Outcome.FORBIDDEN):
+        return Step(Act.EXAMINE, now, Reason.WAITING)
+    if outcome is Outcome.NOT_SENT:
+        return again(attempts, age_s, now, chance=chance, pace=pace)
+    return Step(Act.HOLD, reason=_HELD[outcome])
+
+
+def again(attempts: int, age_s: float, now: float, *, chance: float, pace: Pace) -> Step:
+    """Another try after the backoff, or none when the entry was tried for long enough."""
+    if age_s > MAX_AGE_S:
+        return Step(Act.HOLD, reason=Reason.TOO_OLD)
+    return Step(Act.RETRY, now + backoff(attempts, chance, pace), Reason.RETRY)
+
+
+def backoff(attempts: int, chance: float, pace: Pace) -> float:
+    """Seconds until the next try after ``attempts`` that failed before: the pace's, ± 20 %."""
+    base = pace.backoff_s[min(attempts, len(pace.backoff_s) - 1)]
+    return base * (1 - JITTER + 2 * JITTER * chance)
+
+
+def next_look(looks: int, now: float, pace: Pace) -> float | None:
+    """When to look again after ``looks`` that found nothing; None when it was looked often enough to be sure."""
+    return now + pace.looks_s[looks] if looks < len(pace.looks_s) else None
+
+
+def rate_limit_pause(retry_after_s: float | None, chance: float) -> float:
+    """Seconds to pause after a 429: what the API asks for, 1 to 3,600; up to a tenth more, at most 2 s."""
+    asked = min(max(5.0 if retry_after_s is None else retry_after_s, 1.0), RATE_LIMIT_CAP_S)
+    return min(asked + min(asked / 10, 2.0) * chance, RATE_LIMIT_CAP_S)
 
 
 def looks_like_wrong_url(not_found: Sequence[tuple[float, str]], now: float) -> bool:

@@ -1,26 +1,36 @@
-"""Claims what is due and sends it: several lanes at once, one entry of a lane at a time."""
+"""Claims what is due and sends it: several lanes at once, one entry of a lane at a time.
+
+Promises: nothing that one entry does to its sender stops the others. Fails with ``SpoolError`` when the spool broke.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from structlog.typing import FilteringBoundLogger
 
 from bridge.delivery.gate import Gate
-from bridge.delivery.sending import Sending
+from bridge.delivery.sending import LEASE_S, Sending
 from bridge.errors import SpoolError, StaleToken
 from bridge.spool.api import Claim, Spool
 
-LEASE_S = 900.0
-"""How long one entry may be in hand: its uploads, its request and what follows have deadlines far below."""
-IDLE_S = 5.0
+BUSY_S = 1.0
+"""Wait before the spool is asked again after it was busy."""
 
 
 class Delivery:
     """The dispatcher."""
 
     def __init__(
-        self, spool: Spool, sending: Sending, gate: Gate, *, concurrency: int, log: FilteringBoundLogger
+        self,
+        spool: Spool,
+        sending: Sending,
+        gate: Gate,
+        *,
+        concurrency: int,
+        idle_s: float,
+        log: FilteringBoundLogger,
     ) -> None:
         """``concurrency`` is how many entries are in hand when all is well."""
         self._spool = spool
@@ -28,6 +38,7 @@ class Delivery:
         self._gate = gate
         self._log = log
         self._concurrency = concurrency
+        self._idle_s = idle_s
         self._busy = 0
         self._freed = asyncio.Event()
         self._stopping = False
@@ -36,17 +47,17 @@ class Delivery:
         """Until ``stop``; ends after the entries in hand are settled. Raises ``SpoolError`` when the spool broke."""
         async with asyncio.TaskGroup() as group:
             while await self._may_go_on():
-                free = min(self._concurrency, self._gate.circuit.capacity()) - self._busy
+                free = min(self._concurrency, self._gate.capacity()) - self._busy
                 if free <= 0:
                     self._freed.clear()
                     await self._freed.wait()
                     continue
-                claims = await self._spool.claim_ready(free, LEASE_S)
+                claims = await self._claim(free)
                 for claim in claims:
                     self._busy += 1
                     group.create_task(self._one(claim))
                 if not claims:
-                    await self._spool.wait(IDLE_S)
+                    await self._spool.wait(self._idle_s)
 
     async def _may_go_on(self) -> bool:
         """Wait for the gate; False once it is time to stop."""
@@ -58,6 +69,16 @@ class Delivery:
                 continue
         return not self._stopping
 
+    async def _claim(self, free: int) -> Sequence[Claim]:
+        try:
+            return await self._spool.claim_ready(free, LEASE_S)
+        except SpoolError as error:
+            if not error.temporary:
+                raise
+            self._log.warning("spool_busy", stage="delivery")
+            await asyncio.sleep(BUSY_S)
+            return ()
+
     def stop(self) -> None:
         """Claim nothing more."""
         self._stopping = True
@@ -65,7 +86,7 @@ class Delivery:
 
     async def _one(self, claim: Claim) -> None:
         try:
-            await self._sending.send(claim)
+            await self._send(claim)
         except StaleToken:
             self._log.warning("claim_lost", entry=claim.entry.id, stage="delivery")
         except SpoolError as error:
@@ -75,3 +96,12 @@ class Delivery:
         finally:
             self._busy -= 1
             self._freed.set()
+
+    async def _send(self, claim: Claim) -> None:
+        try:
+            await self._sending.send(claim)
+        except SpoolError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a fault of ours in one mail must not stop all others
+            self._log.critical("internal_error", entry=claim.entry.id, stage="delivery", exc_info=error)
+            await self._sending.broken(claim)
