@@ -60,6 +60,13 @@ $(VENV)/tools: | $(VENV)/python
 bench-operating: $(VENV)/test ## Measure start, memory and --help
 	$(BIN)/python -m benchmarks.operating --out benchmarks/results/operating.md
 
+.PHONY: bench-replies
+bench-replies: $(VENV)/test $(VENV)/peers ## Measure the reply extractor on ../shared/replies, beside its peers
+	$(BIN)/python -m benchmarks.replies ../shared/replies --peers $(VENV)/peers/bin/python --out benchmarks/results/replies.md
+
+$(VENV)/peers: | $(VENV)/python
+	$(BIN)/python -m venv $@ && $@/bin/pip install -q --disable-pip-version-check talon==1.4.4 mail-parser-reply==1.36 email-reply-parser==0.5.12 quotequail==0.5.4 unquotemail==1.0.11 || { rm -rf $@; exit 1; }
+
 .PHONY: generate
 generate: $(VENV)/test ## Write the generated documentation anew
 	$(BIN)/python -m tests.generate

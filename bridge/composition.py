@@ -60,7 +60,16 @@ def policy(settings: Settings) -> pipeline.Policy:
         no_ticket=settings.no_ticket,
         attachments=settings.attachments,
         message_template=settings.message_template,
-        hints=Hints(markers=settings.reply_markers, addresses=mailboxes),
+        hints=Hints(
+            markers=settings.reply_markers,
+            addresses=mailboxes,
+            names=settings.reply_names,
+            inline_quotes=settings.reply_quotes,
+            cut_signature="signature" in settings.reply_cut,
+            cut_device="device" in settings.reply_cut,
+            cut_disclaimer="disclaimer" in settings.reply_cut,
+            cut_signoff="signoff" in settings.reply_cut,
+        ),
         rules=rules_text(settings),
         sensitivity=sensitivity.Options(
             tier=settings.sensitivity_tier,

@@ -196,6 +196,24 @@ class Settings(BaseSettings):
         description="Lines of our own notifications below which everything is history.",
         examples=["## Reply above this line ##"],
     )
+    reply_names: Texts = Field(
+        (),
+        description="Names that our notifications are from; lines that say such a one wrote are history.",
+        examples=["Example Support"],
+    )
+    reply_quotes: Literal["trim", "keep"] = Field(
+        "trim",
+        description="Quotations that are answered between or below: trim them to the paragraph answered, or keep them.",
+        examples=["trim"],
+    )
+    reply_cut: Annotated[
+        tuple[Literal["signature", "device", "disclaimer", "signoff"], ...], NoDecode, BeforeValidator(_split)
+    ] = Field(
+        ("signature", "device"),
+        description="What is cut at the end of the customer's words: signature (what follows -- ), device (Sent from "
+        "my …), disclaimer (confidentiality footers), signoff (Best regards, and the name); nothing when empty.",
+        examples=["signature,device"],
+    )
     attachments: Literal["upload", "name", "ignore"] = Field(
         "upload",
         description="Attachments: upload them to the ticket, only name them in the message, or ignore them.",

@@ -37,8 +37,10 @@ def is_device(bare: str) -> bool:
     words = WORD.findall(folded)
     if not words:
         return False
-    known = vocabulary().devices
-    patterns = known.get(words[0], ()) + known.get("", ())
+    known = vocabulary()
+    patterns = known.devices.get(words[0], ())
+    if folded.endswith(known.device_ends) or folded.startswith(known.device_starts):
+        patterns += known.devices[""]
     return any(
         folded.startswith(before) and folded.endswith(after) and len(folded) > len(before) + len(after)
         for before, after in patterns

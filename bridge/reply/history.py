@@ -111,8 +111,7 @@ class _Search:
             if any(marker in folded for marker in self.markers):
                 return True
         if 8 <= len(words) < 300 and (words[0] in _DASHES or words[-1] in _DASHES):
-            folded = words.casefold()
-            return any(phrase in folded for phrase in vocabulary().above)
+            return vocabulary().above.search(words.casefold()) is not None
         return False
 
     def _with_attribution(self, at: int) -> int:

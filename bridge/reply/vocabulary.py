@@ -40,9 +40,15 @@ class Vocabulary(NamedTuple):
     """``original`` or ``forwarded`` by the words between the dashes."""
     forwarded_by: tuple[str, ...]
     devices: dict[str, tuple[Device, ...]]
-    """By the first word; those that begin with the device's name are under the empty string."""
+    """By the first word; those that begin with the device's name, or in scripts without spaces, are under the empty
+    string."""
+    device_starts: tuple[str, ...]
+    """How the latter begin."""
+    device_ends: tuple[str, ...]
+    """How those end that begin with the device's name."""
     closings: frozenset[str]
-    above: tuple[str, ...]
+    above: re.Pattern[str]
+    """Any of the phrases that helpdesks write above their notifications."""
     disclaimers: tuple[str, ...]
     lists: tuple[str, ...]
     labels: dict[str, str]
@@ -91,7 +97,7 @@ def vocabulary() -> Vocabulary:
         return {phrase.casefold() for table in tables for phrase in table.get(key, ())}
 
     verbs, calendar = words("verbs"), words("months") | words("weekdays")
-    labels = _labels(tables)
+    labels, devices = _labels(tables), _device_groups(words("device"))
     return Vocabulary(
         verbs=_group({verb for verb in verbs if not _UNSPACED.search(verb)}),
         glued_verbs=tuple(sorted(verb for verb in verbs if _UNSPACED.search(verb))),
@@ -100,9 +106,11 @@ def vocabulary() -> Vocabulary:
         glued_calendar=tuple(sorted(name for name in calendar if len(name) > 1 and _UNSPACED.search(name))),
         separators=dict.fromkeys(words("original"), "original") | dict.fromkeys(words("forwarded"), "forwarded"),
         forwarded_by=tuple(sorted(words("forwarded"))),
-        devices=_device_groups(words("device")),
+        devices=devices,
+        device_starts=tuple({device.before for device in devices[""] if device.before}),
+        device_ends=tuple({device.after for device in devices[""] if not device.before}),
         closings=frozenset(words("closings")),
-        above=tuple(sorted(words("above"))),
+        above=re.compile("|".join(map(re.escape, sorted(words("above"))))),
         disclaimers=tuple(sorted(words("disclaimers"))),
         lists=tuple(sorted(words("lists"))),
         labels=labels,

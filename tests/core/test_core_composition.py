@@ -85,3 +85,25 @@ def test_address_keys_that_cannot_be_used_are_refused_without_being_shown() -> N
     with pytest.raises(ConfigurationError, match="BRIDGE_ADDRESS_KEYS") as caught:
         composition.addresser(settings)
     assert "c2VjcmV0" not in str(caught.value)
+
+
+def test_settings_of_the_reply_reach_the_extractor() -> None:
+    hints = composition.policy(load(NEEDED)[0]).hints
+    assert (hints.inline_quotes, hints.cut_signature, hints.cut_device) == ("trim", True, True)
+    assert not hints.cut_disclaimer
+    assert not hints.cut_signoff
+    changes = {
+        "BRIDGE_REPLY_MARKERS": "## Over this ##",
+        "BRIDGE_REPLY_NAMES": "Ann of Support",
+        "BRIDGE_REPLY_QUOTES": "keep",
+        "BRIDGE_REPLY_CUT": "disclaimer,signoff",
+    }
+    hints = composition.policy(load({**NEEDED, **changes})[0]).hints
+    assert (hints.markers, hints.names, hints.inline_quotes) == (("## Over this ##",), ("Ann of Support",), "keep")
+    assert hints.cut_disclaimer
+    assert hints.cut_signoff
+    assert not hints.cut_signature
+    assert not hints.cut_device
+    assert not composition.policy(load({**NEEDED, "BRIDGE_REPLY_CUT": ""})[0]).hints.cut_device
+    with pytest.raises(ConfigurationError, match="BRIDGE_REPLY_CUT"):
+        load({**NEEDED, "BRIDGE_REPLY_CUT": "greeting"})
