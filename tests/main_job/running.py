@@ -113,15 +113,16 @@ class Bridge:
             timeout=60,
         )
 
-    def queue(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.command("queue", "list", "--json").stdout.splitlines()]
+    def queue(self, *arguments: str) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.command("queue", "list", "--json", *arguments).stdout.splitlines()]
 
 
 class Api:
     """The sandbox over HTTP: what support staff would see."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, process: Process) -> None:
         self.url = url
+        self.process = process
         self.client = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {KEY}"}, trust_env=False)
         self.before = {ticket: len(self.messages(ticket)) for ticket in self.tickets()}
 
@@ -154,7 +155,7 @@ def sandbox(directory: Path) -> Iterator[Api]:
     arguments = ["-m", "bridge", "sandbox", "--bind", "127.0.0.1:0", "--key", KEY]
     process = Process([*arguments, "--database", str(directory / "sandbox.db")], r"(http://\S+)")
     assert process.found
-    api = Api(process.found[1].rstrip("/"))
+    api = Api(process.found[1].rstrip("/"), process)
     try:
         yield api
     finally:

@@ -1,0 +1,1 @@
+"""The evidence that the promises hold: ``make torture`` (docs/torture.md)."""
