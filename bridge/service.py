@@ -44,6 +44,7 @@ from bridge.ops.status import Monitor
 from bridge.pipeline import Policy
 from bridge.settings import Settings
 from bridge.spool.api import NewMail, Spool
+from bridge.spool.jumps import JumpWatch
 
 if TYPE_CHECKING:
     from bridge.ops.page import PageServer
@@ -53,6 +54,8 @@ HELD_DAYS = 90
 """Days that held mail keeps its body (design §5)."""
 _DAY_S = 86_400.0
 _HOUR_S = 3600.0
+_CLOCK_IS_SURE_S = 60.0
+"""An hour's adjustment of a clock that is right stays far below."""
 
 
 def serve(settings: Settings, *, pace: Pace | None = None, checkpoint: Checkpoint = nothing) -> int:
@@ -248,9 +251,14 @@ class Service:
             self.failed.set_exception(error or SpoolBroken("the spool's file can no longer be trusted"))
 
     async def _keep_house(self) -> None:
-        """Retention, every hour."""
+        """Retention, every hour, but not in an hour in which the clock jumped or the machine may just have started:
+        a wrong clock must not end the time that held mail is kept for."""
+        watch = JumpWatch(time.time, time.monotonic)
         while True:
+            await asyncio.sleep(_HOUR_S)
             now = time.time()
+            if abs(watch.jump()) > _CLOCK_IS_SURE_S:
+                continue
             try:
                 erased = await self.spool.erase(
                     ended_before=now - self._settings.retention_days * _DAY_S, held_before=now - HELD_DAYS * _DAY_S
@@ -261,7 +269,6 @@ class Service:
             else:
                 if erased:
                     self._log.info("erased", entries=erased)
-            await asyncio.sleep(_HOUR_S)
 
     async def _keep_notices(self) -> None:
         config = composition.notices(self._settings)

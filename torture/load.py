@@ -2,9 +2,8 @@
 
 Each relay is a thread with a connection of its own and some tickets of its own. It sends a ticket's mails one after
 another, and the same mail again (same bytes, same Message-ID) until the bridge acknowledges it, as a relay's queue
-does. So the order in which a ticket's mails should be posted is known, and a mail that was stored although its ``250`` got
-lost must
-still be posted once.
+does. So the order in which a ticket's mails should be posted is known, and a mail that was stored although its ``250``
+got lost must still be posted once.
 """
 
 from __future__ import annotations

@@ -32,6 +32,7 @@ async def open_spool(
     min_free_bytes: int,
     keys: tuple[SpoolKey, ...] = (),
     clock: Callable[[], float] = time.time,
+    steady: Callable[[], float] | None = None,
     create: bool = True,
     exclusive: bool = True,
     on_fatal: Callable[[], None] = lambda: None,
@@ -39,8 +40,10 @@ async def open_spool(
     """Open the spool at ``url``.
 
     ``owner`` names who claims (one bridge keeps its name over restarts); ``exclusive`` is for the process that serves,
-    without it the spool is opened beside that one. ``on_fatal`` is called, in any thread, when nothing can be promised
-    any more. Raises ``SpoolBroken``, or ``ConfigurationError`` for a wrong key, saying what to do.
+    without it the spool is opened beside that one. ``steady`` never jumps, so that a jump of ``clock`` is seen: the
+    system's for the system's clock; any other ``clock`` counts as one that never jumps. ``on_fatal`` is called, in any
+    thread, when nothing can be promised any more. Raises ``SpoolBroken``, or ``ConfigurationError`` for a wrong key,
+    saying what to do.
     """
 
     def make() -> Spool:
@@ -53,6 +56,13 @@ async def open_spool(
             create=create,
             exclusive=exclusive,
         )
-        return SqliteSpool(database, owner=owner, cipher=cipher, clock=clock, on_fatal=on_fatal)
+        return SqliteSpool(
+            database,
+            owner=owner,
+            cipher=cipher,
+            clock=clock,
+            steady=steady or (time.monotonic if clock is time.time else clock),
+            on_fatal=on_fatal,
+        )
 
     return await asyncio.to_thread(make)

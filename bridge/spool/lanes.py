@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from bridge.errors import SpoolBroken, StaleToken, WrongState
 from bridge.reasons import Reason
-from bridge.spool import rows
+from bridge.spool import jumps, rows
 from bridge.spool.api import Claim, State
 from bridge.spool.cipher import Cipher
 from bridge.spool.steps import Row, Steps, alone, ask, first, marks, value
@@ -150,4 +150,5 @@ def recover(owner: str | None, now: float) -> Steps[int]:
         if still is not None:
             yield from give_back(row["seq"], still["state"])
             yield from elect(row["lane"], now)
+    yield from jumps.forget_waits(now)
     return len(found)

@@ -74,7 +74,7 @@ def decided(
         f"UPDATE entries SET state = ?, reason = ?, lane = ?, decision = ?, body_digest = ?, sender = ?, "
         f"message_id = ?, attempts = 0, updated_at = ?, next_at = ?, {lanes.FREE} WHERE seq = ?",
         *(state, reason, lane, cipher.seal(codec.dump_decision(decision)), body_digest, codec.clean(sender)),
-        *(codec.clean(decision.message_id), now, max(not_before, claim.entry.accepted_at), claim.entry.seq),
+        *(codec.clean(decision.message_id), now, max(not_before, min(claim.entry.accepted_at, now)), claim.entry.seq),
     )
     yield from lanes.elect(lane, now)
 

@@ -14,11 +14,12 @@ from dataclasses import replace
 from typing import TypeVar
 
 from bridge.errors import SpoolFull
-from bridge.spool import codec, moves
+from bridge.spool import codec, jumps, moves
 from bridge.spool.api import NewMail, Usage
 from bridge.spool.checkpoint import Checkpointer
 from bridge.spool.cipher import Cipher
 from bridge.spool.files import LOG_BYTES, Database
+from bridge.spool.jumps import JumpWatch
 from bridge.spool.ledger import Ledger, Make
 from bridge.spool.writer import Writer, carry_out
 
@@ -35,13 +36,14 @@ class SqliteSpool(Ledger):
         owner: str,
         cipher: Cipher,
         clock: Callable[[], float],
+        steady: Callable[[], float],
         on_fatal: Callable[[], None],
     ) -> None:
-        """``database`` is open already; the writer starts here."""
+        """``database`` is open already; the writer starts here. ``steady`` is a clock that never jumps."""
         # The lock proves that nobody else serves: what anybody has claimed was left behind.
         super().__init__(owner=owner, recovers=None if database.exclusive else owner, cipher=cipher)
         self._database = database
-        self._clock = clock
+        self._clock, self._watch = clock, JumpWatch(clock, steady)
         self._ids = codec.Ids(database.newest_id)
         self._writer = Writer(database.connect, self._between_groups)
         self._writer.on_fatal, self._writer.on_full = on_fatal, database.full
@@ -82,5 +84,7 @@ class SqliteSpool(Ledger):
         return await self._database.read(lambda db: carry_out(db, steps))
 
     async def _write(self, make: Make[T]) -> T:
+        if jump := self._watch.jump():
+            await self._writer.run(lambda db: carry_out(db, jumps.follow(jump)))
         steps = make(self._clock())
         return await self._writer.run(lambda db: carry_out(db, steps))
