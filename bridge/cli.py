@@ -21,6 +21,7 @@ from bridge import __version__
 from bridge.errors import BridgeError, ConfigurationError, SpoolError, UnknownEntry, WrongState
 from bridge.loading_cli import WITHOUT_API, examples, settings_of
 from bridge.queue_cli import queue
+from bridge.sensitivity_cli import commands as sensitivity_commands
 
 EXIT_WRONG, EXIT_BROKEN, EXIT_LATER, EXIT_CONFIG = 1, 74, 75, 78
 
@@ -34,6 +35,7 @@ app = typer.Typer(
     "was looked at; 2 bad usage; 74 the spool is broken; 75 try again later; 78 configuration.",
 )
 app.add_typer(queue, name="queue")
+app.add_typer(sensitivity_commands, name="sensitivity")
 
 
 def main() -> None:

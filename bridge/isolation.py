@@ -118,7 +118,12 @@ class Isolation:
 
     async def check_rules(self, text: str | None, name: str) -> None:
         """Load sensitivity rules, and run their examples, in a worker. Raises ``ConfigurationError``."""
-        await self._run(_load, text, name)
+        try:
+            await self._run(_load, text, name)
+        except UnreadableMail as error:
+            raise ConfigurationError(
+                f"{name}: the sensitivity rules did not load within the limits of one mail: {error.defect}"
+            ) from None
 
     async def _run(self, function: Callable[[Unpack[Ts]], T], *args: *Ts) -> T:
         """A worker's death may be a busy machine's fault: the mail gets a second try, and only one at a time does."""

@@ -40,7 +40,7 @@ from bridge.ops import logs
 from bridge.ops.heartbeat import BEAT_S, Heartbeat
 from bridge.ops.meter import Meter
 from bridge.ops.notices import EVERY_S, Notices, look
-from bridge.ops.status import Monitor
+from bridge.ops.status import RULES_FAULT, Monitor
 from bridge.pipeline import Policy
 from bridge.settings import Settings
 from bridge.spool.api import NewMail, Spool
@@ -127,6 +127,8 @@ class Service:
         self._page: PageServer | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._housekeeping: list[asyncio.Task[None]] = []
+        self._isolation = Isolation()
+        self._one_reload = asyncio.Lock()
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
@@ -138,11 +140,12 @@ class Service:
         settings, log = self._settings, self._log
         loop = asyncio.get_running_loop()
         self.failed = loop.create_future()
-        policy, isolation = composition.policy(settings), Isolation()
+        policy, isolation = composition.policy(settings), self._isolation
         await isolation.check_rules(policy.rules, composition.rules_name(settings))
         listen = [parse_listen(text) for text in settings.listen]
         self.spool = await composition.open_spool(settings, on_fatal=self._broken_in_thread(loop))
         taken_over = await self.spool.recover()
+        await self.spool.put_meta(RULES_FAULT, "")
         self._set_delivery_up(isolation, policy)
         self._intake = Intake(composition.intake(settings), _Reception(self.spool, self._checkpoint), log)
         await self._intake.start([*listen, *_activated()])
@@ -280,13 +283,27 @@ class Service:
             await asyncio.sleep(EVERY_S)
 
     def reload(self) -> None:
-        """Read the TLS certificate anew (SIGHUP); the old one stays when the new one is bad."""
-        try:
-            self._intake.reload_tls()
-        except ConfigurationError as error:
-            self._log.error("reload_failed", what=str(error))
-        else:
-            self._log.info("reloaded")
+        """Read the TLS certificate and the sensitivity rules anew (SIGHUP). What is bad is told, and the old stays."""
+        self._reloading = asyncio.create_task(self._reload())
+
+    async def _reload(self) -> None:
+        async with self._one_reload:
+            try:
+                self._intake.reload_tls()
+            except ConfigurationError as error:
+                self._log.error("reload_failed", what=str(error), kept="the certificate in use")
+            else:
+                self._log.info("reloaded", what="certificate")
+            try:
+                policy = composition.policy(self._settings)
+                await self._isolation.check_rules(policy.rules, composition.rules_name(self._settings))
+            except ConfigurationError as error:
+                self._log.error("reload_failed", what=str(error), kept="the last good sensitivity rules")
+                await self.spool.put_meta(RULES_FAULT, str(error))
+            else:
+                self._reading.adopt(policy)
+                self._log.info("reloaded", what="sensitivity rules")
+                await self.spool.put_meta(RULES_FAULT, "")
 
     async def stop(self) -> None:
         """Listeners first, then what is in flight within the grace period, then the spool."""

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from types import NoneType, UnionType
@@ -19,6 +20,8 @@ from bridge.cli import app
 from bridge.environment import SECRETS, variable
 from bridge.ops.metrics import METRICS
 from bridge.reasons import CLASSES, REASONS
+from bridge.sensitivity import DEFAULT
+from bridge.sensitivity.rules import DEFAULT_SCOPES
 from bridge.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -160,6 +163,28 @@ def metrics() -> str:
     )
 
 
+def rules() -> str:
+    """docs/sensitivity-rules.md."""
+    table = tomllib.loads((ROOT / "bridge/sensitivity" / DEFAULT).read_text("utf-8"))
+    rows = []
+    for rule in table["rule"]:
+        scope = ", ".join(rule.get("scope", sorted(DEFAULT_SCOPES)))
+        tier = rule["tier"] if rule.get("enabled", True) else f"{rule['tier']}, off"
+        rows.append(f"| `{rule['id']}` | {tier} | {scope} | {rule['description']} |")
+    return "\n".join(
+        [
+            "# The shipped sensitivity rules",
+            "",
+            f"Generated from `bridge/sensitivity/{DEFAULT}` by `make generate`. What a rule is: `docs/sensitivity.md`.",
+            "",
+            "| rule | tier | looks at | finds |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
 EXIT_CODES = (
     "| code | meaning |",
     "|---|---|",
@@ -205,6 +230,7 @@ FILES = {
     "docs/settings.md": settings,
     "config/bridge.example.env": example_env,
     "docs/reasons.md": reasons,
+    "docs/sensitivity-rules.md": rules,
 }
 
 

@@ -22,6 +22,7 @@ from urllib.parse import quote
 import httpx
 
 from bridge import __version__
+from bridge.delivery.echo import texts, without_echo
 from bridge.errors import NotSent, Problem, UnknownOutcome
 
 BODY_BYTES = 1_000_000
@@ -29,6 +30,7 @@ TICKET_BYTES = 16_000_000
 """How much of a ticket's answer is read: its conversation may be long."""
 CONNECT_S = 10.0
 _TICKET = re.compile(r"tkt_[0-9a-hjkmnp-tv-z]{26}|[0-9]{1,18}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,99}")
 _BASE = "/api/v2/support"
 
 
@@ -147,9 +149,9 @@ class TicketApi:
             progress.cause = f"the exchange broke: {type(error).__name__}"
         finally:
             self._clients.put_nowait(client)
-        return self._judge(progress, success)
+        return self._judge(progress, success, sent)
 
-    def _judge(self, progress: _Progress, success: int) -> Answer:
+    def _judge(self, progress: _Progress, success: int, sent: Mapping[str, Any]) -> Answer:
         """A success whose body is whole; else the error that says what is known."""
         response = progress.response
         if response is None:
@@ -159,7 +161,7 @@ class TicketApi:
             raise NotSent(f"the ticket API cannot be reached: {what}", certificate=progress.certificate)
         document = None if progress.cause else _document(progress.body)
         if response.status_code != success:
-            raise _problem(response, document, self._clock())
+            raise _problem(response, document, self._clock(), texts(sent))
         if document is None:
             cause = progress.cause or "its body is no JSON object, or too long"
             request_id = _header(response, "x-request-id")
@@ -217,21 +219,21 @@ def _document(body: bytes) -> Mapping[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _problem(response: httpx.Response, document: Mapping[str, Any] | None, now: float) -> Problem:
-    """As much of an RFC 9457 document as can be read."""
+def _problem(response: httpx.Response, document: Mapping[str, Any] | None, now: float, sent: str) -> Problem:
+    """As much of an RFC 9457 document as can be read, without what it repeats of the request."""
     found = document or {}
     errors = found.get("errors")
     pairs = [
-        (str(item.get("pointer", ""))[:200], str(item.get("detail", ""))[:200])
+        (without_echo(str(item.get("pointer", ""))[:200], sent), without_echo(str(item.get("detail", ""))[:200], sent))
         for item in (errors if isinstance(errors, list) else [])[:20]
         if isinstance(item, dict)
     ]
     return Problem(
         response.status_code,
-        code=_word(found.get("code")),
-        detail=_word(found.get("detail")),
+        code=_name(found.get("code")),
+        detail=without_echo(_word(found.get("detail")), sent),
         errors=tuple(pairs),
-        request_id=_word(found.get("requestId")) or _header(response, "x-request-id"),
+        request_id=_name(found.get("requestId")) or _header(response, "x-request-id"),
         retry_after_s=_wait(response, now),
         is_problem=bool({"code", "title", "type", "status"} & set(found)),
     )
@@ -241,6 +243,11 @@ def _json(body: Mapping[str, Any]) -> dict[str, Any]:
     """A request's body. A lone surrogate, which no encoding can carry, becomes a question mark."""
     content = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
     return {"content": content, "headers": {"Content-Type": "application/json"}}
+
+
+def _name(value: object) -> str:
+    """A code or an id; what is none of either is not kept, whatever it says."""
+    return value if isinstance(value, str) and _NAME.fullmatch(value) else ""
 
 
 def _word(value: object) -> str:

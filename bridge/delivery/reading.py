@@ -103,6 +103,10 @@ class Reading:
             await asyncio.sleep(BUSY_S)
             return ()
 
+    def adopt(self, policy: pipeline.Policy) -> None:
+        """Decide by ``policy`` from the next mail on; those in hand keep theirs."""
+        self._config = replace(self._config, policy=policy)
+
     def stop(self) -> None:
         """Claim nothing more."""
         self._stopping = True

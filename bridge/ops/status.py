@@ -20,6 +20,9 @@ LATE_S = 900.0
 CERTIFICATE_S = 14 * 86_400.0
 """Time before a certificate's end at which it is named."""
 
+RULES_FAULT = "rules_fault"
+"""The spool's note of why the sensitivity rules were not reloaded, so that every process can tell it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Status:
@@ -35,6 +38,8 @@ class Status:
     """When the TLS certificate ends; None without one."""
     gone_since: float | None = None
     """Since when no bridge runs on this spool; 0 when none ever did, None while one does."""
+    rules_fault: str = ""
+    """Why the sensitivity rules could not be reloaded; empty when those in the file are in force."""
 
     @property
     def waiting(self) -> int:
@@ -62,6 +67,10 @@ class Status:
             found.append("No mail is accepted (452): the spool is past its high-water mark or its disk is short.")
         if self.gate is not None and not self.gate.open:
             found.append(_PAUSES.get(self.gate.reason, f"Delivery is paused: {self.gate.reason}."))
+        if self.rules_fault:
+            found.append(
+                f"The sensitivity rules were not reloaded, the last good ones are in force: {self.rules_fault}"
+            )
         if self.oldest_s > LATE_S:
             found.append(f"The oldest waiting entry is {self.oldest_s / 60:.0f} minutes old.")
         if self.certificate_until is not None and self.certificate_until - self.now < CERTIFICATE_S:
@@ -104,6 +113,7 @@ class Monitor:
             circuit_open=circuit_open,
             certificate_until=certificate_end(self._certificate) if self._certificate else None,
             gone_since=gone_since,
+            rules_fault=await self._spool.get_meta(RULES_FAULT) or "",
         )
 
     async def _delivering(self) -> tuple[GateState | None, bool, float | None]:

@@ -2,7 +2,7 @@
 
 from bridge.sensitivity.loader import DEFAULT, ExampleReport, load, run_examples
 from bridge.sensitivity.rules import COULD_NOT_SCAN, Rules
-from bridge.sensitivity.scanning import Content, Options, Scan, Span, mask, scan, spans, tally
+from bridge.sensitivity.scanning import Content, Options, Scan, Span, mask, scan, spans
 
 __all__ = [
     "COULD_NOT_SCAN",
@@ -18,5 +18,4 @@ __all__ = [
     "run_examples",
     "scan",
     "spans",
-    "tally",
 ]

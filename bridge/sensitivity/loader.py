@@ -35,7 +35,7 @@ READERS: dict[str, Reader] = {
 def load(text: str | None = None, *, name: str = DEFAULT) -> Rules:
     """The shipped rules, or the operator's file ``text``, which extends (``extend = true``) or replaces them.
 
-    Raises ``ConfigurationError`` naming file, line, rule and what is wrong; the last rules in force are untouched.
+    Raises ``ConfigurationError`` naming file, line, rule and what is wrong, examples that fail all at once.
     """
     if text is None:
         return _shipped()
@@ -99,13 +99,16 @@ def _rule_lines(text: str) -> Iterator[int]:
 def _merge(base: Rules, file: _File) -> Rules:
     rules = {rule.id: rule for rule in base.known}
     own: set[str] = set()
+    failures: list[str] = []
     for index, table in enumerate(file.rules):
         rule = _rule(table, file.at(index))
         if rule.id in own:
             raise ConfigurationError(f"{rule.origin}: rule {rule.id!r}: this id stands twice in the file")
         own.add(rule.id)
-        _check_examples(rule)
+        failures += _failures(rule)
         rules[rule.id] = rule
+    if failures:
+        raise ConfigurationError("\n".join(failures))
     for key, enabled in (("enable", True), ("disable", False)):
         for identifier in file.ids(key, set(rules)):
             rules[identifier] = replace(rules[identifier], enabled=enabled)
@@ -219,11 +222,6 @@ def run_examples(rules: Rules) -> ExampleReport:
     """Run every example of every rule, those that are off included."""
     failures = tuple(failure for rule in rules.known for failure in _failures(rule))
     return ExampleReport(len(rules.known), sum(len(rule.match) + len(rule.no_match) for rule in rules.known), failures)
-
-
-def _check_examples(rule: Rule) -> None:
-    for failure in _failures(rule):
-        raise ConfigurationError(failure)
 
 
 def _failures(rule: Rule) -> Iterator[str]:

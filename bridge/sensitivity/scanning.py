@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -193,14 +192,3 @@ def mask(text: str, rules: Rules, *, scope: str = "body", tier: str = "probable"
     for span in spans(text, rules, scope=scope, tier=tier):
         lines[span.line - 1][span.start : span.end] = cover * (span.end - span.start)
     return "\n".join("".join(line) for line in lines)
-
-
-def tally(scans: Iterable[Scan]) -> tuple[int, int, dict[str, int]]:
-    """(mails, mails flagged, mails per rule with a finding in what is posted): counts for calibrating."""
-    mails = flagged = 0
-    counts: Counter[str] = Counter()
-    for result in scans:
-        mails += 1
-        flagged += result.encrypted
-        counts.update({finding.rule for finding in result.findings if finding.posted})
-    return mails, flagged, dict(counts.most_common())
