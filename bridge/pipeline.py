@@ -16,6 +16,7 @@ from bridge import mail as mails
 from bridge import reference as references
 from bridge import reply as replies
 from bridge import sensitivity
+from bridge.domains import a_label
 from bridge.mail.html import render, render_text
 from bridge.message import compose, wanted
 from bridge.model import Address, Context, Decision, Envelope, Hints, InboundMail, Reference, Reply
@@ -166,9 +167,12 @@ def _notes(addressed: Addressed) -> tuple[str, ...]:
 
 
 def _allow_listed(sender: Address | None, policy: Policy) -> bool:
+    """Only asked of authenticated senders. Domains are compared as A-labels, however mail and setting have them."""
     if sender is None:
         return False
-    return bool({sender.address.lower(), f"@{sender.domain}"} & policy.allowed_senders)
+    local, _, domain = sender.address.lower().rpartition("@")
+    listed = {f"{name}@{a_label(at)}" for name, _, at in (item.rpartition("@") for item in policy.allowed_senders)}
+    return bool({f"{local}@{a_label(domain)}", f"@{a_label(domain)}"} & listed)
 
 
 def _scan(mail: InboundMail, envelope: Envelope, message: str, reply: Reply, policy: Policy) -> sensitivity.Scan:

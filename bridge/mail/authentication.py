@@ -72,9 +72,12 @@ def _from_domain(mail: InboundMail) -> str:
         return ""
     field = bare(values[0])
     match = _ONE_MAILBOX.fullmatch(field.text) if field else None
-    if match is None or (match[1] or match[2]) != mail.from_[0].address:
+    address = mail.from_[0].address
+    if match is None or (match[1] or match[2]) != address:
         return ""
-    return exact_a_label(mail.from_[0].address.rpartition("@")[2])
+    local, _, domain = address.rpartition("@")
+    # Senders are known by their address in lower case; a letter that only then becomes an ASCII one is somebody else's.
+    return exact_a_label(domain) if local.isascii() == local.lower().isascii() else ""
 
 
 def _relay_fields(mail: InboundMail, trusted_hops: int) -> Iterator[str]:

@@ -212,6 +212,7 @@ FROMS: dict[str, str | bytes] = {
     "a right-to-left override": "From: Anna <anna@example.net\u202e>",
     "a zero-width space": "From: Anna <anna@exam\u200bple.net>",
     "a wide letter": "From: Anna <anna@\uff45xample.net>",
+    "a letter that folds into an ASCII one": "From: Kalle <\u212aalle@example.net>",
     "over 8 KB": 'From: "' + "x" * 8200 + '" <anna@example.net>',
 }
 
@@ -229,6 +230,7 @@ PLAIN = {
     "an encoded name that hides an address": "From: =?utf-8?q?evil=40example=2Eorg=2C?= <anna@example.net>",
     "folded": "From: Anna\r\n <anna@example.net>",
     "upper case": "FROM: ANNA <ANNA@EXAMPLE.NET>",
+    "an international local part": "From: Åsa <åsa@example.net>",
     "8-bit name": "From: Åsa <anna@example.net>",
 }
 
