@@ -204,8 +204,6 @@ class Machine(RuleBasedStateMachine):
             (head,) = flying
             if head.next_at > now or head.leased(now):
                 return None
-            if head.state is State.SENDING and not head.open_post:
-                return waiting[0]
             return head
         return None if any(e.leased(now) for e in waiting) else next(iter(waiting), None)
 
@@ -218,6 +216,9 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def claim_ready(self) -> None:
         """Two looks: the first one may only find that the one who held a lane is gone."""
+        for entry in self.entries:
+            if entry.state is State.SENDING and not entry.leased(self.clock.now) and entry.next_at <= self.clock.now:
+                self.lost(entry)
         heads = [self.head(ticket) for ticket in LANES[1:]]
         expected = [e for e in heads if e is not None and self.may_go(e)]
         lost = {e for e in self.entries if e.claim is not None and not e.leased(self.clock.now)}
@@ -231,9 +232,6 @@ class Machine(RuleBasedStateMachine):
             else:
                 self.claims = [pair for pair in self.claims if pair[0] is not entry]
         for entry, claim in zip(in_order, found, strict=True):
-            if entry.state is State.SENDING:
-                entry.state = State.UNKNOWN if entry.open_post else State.READY
-                entry.reason = "retry" if entry.open_post else "waiting"
             assert (claim.entry.state, claim.entry.lane) == (entry.state, entry.lane)
             assert claim.decision is not None
             assert claim.decision.message_id == f"m{entry.id}@example.org"
@@ -254,6 +252,12 @@ class Machine(RuleBasedStateMachine):
         if self.move(entry, claim, (), self.spool.defer(claim, self.clock.now + wait, counted=counted)):
             entry.next_at, entry.claim = self.clock.now + wait, None
             entry.attempts += counted
+
+    def lost(self, entry: Model) -> None:
+        """Nobody knows how the request of an entry ended whose worker is gone, if there was one."""
+        if entry.state is State.SENDING:
+            entry.state = State.UNKNOWN if entry.open_post else State.READY
+            entry.reason = "retry" if entry.open_post else "waiting"
 
     def overtaken(self, entry: Model) -> bool:
         """Its lease ran out and another one is to go first: it may be fenced off already."""
@@ -362,9 +366,7 @@ class Machine(RuleBasedStateMachine):
         assert self.do(self.spool.recover()) >= 0
         for entry in claimed:
             entry.claim = None
-            if entry.state is State.SENDING:
-                entry.state = State.UNKNOWN if entry.open_post else State.READY
-                entry.reason = "retry" if entry.open_post else "waiting"
+            self.lost(entry)
 
     # What is true at all times
 
