@@ -51,6 +51,8 @@ class Act(StrEnum):
     """Look at the time given whether it was applied."""
     WAIT = "wait"
     """Send again when the gate opens; the try does not count, and nothing expires."""
+    CHECK = "check"
+    """The same, but look once before: a refusal that was applied all the same must not be posted twice."""
     EXAMINE = "examine"
     """Look at the ticket now: the refusal may be about its state, or about the key."""
     HOLD = "hold"
@@ -86,7 +88,7 @@ def next_step(outcome: Outcome, attempts: int, age_s: float, now: float, *, chan
     if outcome is Outcome.UNKNOWN:
         return Step(Act.LOOK, now + pace.looks_s[0], Reason.RETRY)
     if outcome in WAITS:
-        return Step(Act.WAIT, now, Reason.PAUSED)
+        return Step(Act.WAIT if outcome is Outcome.CERTIFICATE else Act.CHECK, now, Reason.PAUSED)
     if outcome in (Outcome.MAYBE_CLOSED, Outcome.FORBIDDEN):
         return Step(Act.EXAMINE, now, Reason.WAITING)
     if outcome is Outcome.NOT_SENT:
