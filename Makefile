@@ -42,6 +42,14 @@ check: $(VENV)/test ## Lint, types, import order, locks and generated files up t
 test-system: $(VENV)/system ## Kills, fuzzers, Chromium, Postfix (needs the Debian packages that .ci/run installs)
 	$(BIN)/pytest -q -m system --timeout 600
 
+EACH ?= 40
+KILLS ?= 25
+RANDOM_KILLS ?= 500
+.PHONY: test-faults
+test-faults: $(VENV)/test ## 4,000 API faults, a kill at every point of a mail's way, kills at random, an outage of eight hours
+	$(BIN)/python -m tests.faults.programme --each $(EACH)
+	$(BIN)/python -m tests.faults.kills --each $(KILLS) --random $(RANDOM_KILLS)
+
 .PHONY: test-shared
 test-shared: $(VENV)/test ## The tests that read ../shared
 	$(BIN)/pytest -q -m shared --timeout 600

@@ -36,8 +36,10 @@ def main() -> int:
     parser.add_argument("--faster", type=float, default=1.0)
     parser.add_argument("--die", default="")
     options = parser.parse_args()
-    settings = environment.load(os.environ)
-    return serve(settings, pace=Pace().faster(options.faster), checkpoint=dying_at(options.die) if options.die else nothing)
+    settings, _warnings = environment.load()
+    environment.strip()
+    checkpoint = dying_at(options.die) if options.die else nothing
+    return serve(settings, pace=Pace().faster(options.faster), checkpoint=checkpoint)
 
 
 if __name__ == "__main__":
