@@ -75,6 +75,11 @@ bench-replies: $(VENV)/test $(VENV)/peers ## Measure the reply extractor on ../s
 $(VENV)/peers: | $(VENV)/python
 	$(BIN)/python -m venv $@ && $@/bin/pip install -q --disable-pip-version-check talon==1.4.4 mail-parser-reply==1.36 email-reply-parser==0.5.12 quotequail==0.5.4 unquotemail==1.0.11 || { rm -rf $@; exit 1; }
 
+.PHONY: bench-powercut
+CUTS ?= 2000
+bench-powercut: $(VENV)/test ## Cut the power 2,000 times under the spool, simulated (needs gcc)
+	$(BIN)/python -m benchmarks.powercut --cuts $(CUTS) --out benchmarks/results/powercut.md
+
 .PHONY: generate
 generate: $(VENV)/test ## Write the generated documentation anew
 	$(BIN)/python -m tests.generate

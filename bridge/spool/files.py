@@ -25,7 +25,7 @@ from bridge.spool.cipher import Cipher
 from bridge.spool.writer import carry_out, translate
 
 SYNCHRONOUS = "FULL"
-"""With NORMAL, commits of the last seconds before a power cut are lost (benchmarks/powercut.py shows it)."""
+"""With NORMAL, commits of the last seconds before a power cut are lost (`make bench-powercut` shows it)."""
 LOG_BYTES = 4 * 1024 * 1024
 """Size of the write-ahead log from which it is copied into the file; it is cut to this size when it starts over."""
 REFRESH_S = 0.25
