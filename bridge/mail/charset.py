@@ -72,6 +72,9 @@ def decode(data: bytes, declared: str = "", *, html: bool = False) -> tuple[str,
             return text, "charset_wrong"
     if codec:
         text = _strict(data, codec)
+        if text is None and codec == "iso2022_jp_ext":
+            # NEC's row 13 (①, ㈱) under the label of JIS X 0208, which has none: X 0213 reads both.
+            text = _strict(data.replace(b"\x1b$B", b"\x1b$(Q"), "iso2022_jp_2004")
         if text is not None:
             return text, ""
     defect = "charset_wrong" if codec else ("charset_unknown" if declared.strip() else "")

@@ -97,7 +97,7 @@ class Tnef:
 
 def untnef(data: bytes) -> Tnef | None:
     """The content of a TNEF block, or None when it is none or cannot be read."""
-    if not data.startswith(_TNEF_MAGIC):
+    if not data.startswith(_TNEF_MAGIC) or not _is_whole(data):
         return None
     try:
         tnef = TNEF(data, do_checksum=False)
@@ -106,6 +106,15 @@ def untnef(data: bytes) -> Tnef | None:
         return Tnef(files, text, html, bytes(tnef.rtfbody) if tnef._rtfbody and not (text or html) else None)
     except Exception:  # noqa: BLE001 - a foreign reader on hostile bytes; the block stays an attachment
         return None
+
+
+def _is_whole(data: bytes) -> bool:
+    """Attribute by attribute to the very end (MS-OXTNEF §2.1.3): of a block that is cut, files would be missing."""
+    position = 6
+    while position < len(data):
+        length = int.from_bytes(data[position + 5 : position + 9], "little")
+        position += 9 + length + 2
+    return position == len(data)
 
 
 def _tnef_name(item: object) -> object:

@@ -54,7 +54,7 @@ def _fields(message: Part, walk: Walk) -> MailParser:
     header = Message()
     for name, value in message.raw_items():
         if name.lower() in _FIELDS:
-            header.set_raw(name, value)
+            header.set_raw(name, raw_header(value))
     parser = MailParser(header)
     for category in sorted(parser.defects_categories):
         walk.defect(snake(category))

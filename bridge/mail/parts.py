@@ -72,11 +72,19 @@ class Walk:
     def read(self, root: Part) -> Words:
         """The words of a whole mail."""
         found = self.words_of(root, "")
+        self._drop_repeated_calendar()
         if self.spare is None or (found.text or found.html or "").strip():
             return found
         if self.spare.rtf is not None:
             self._add("1!rtf", "message.rtf", "application/rtf", self.spare.rtf)
         return Words(self.spare.text, self.spare.html)
+
+    def _drop_repeated_calendar(self) -> None:
+        """An invitation comes as an alternative without a name and, the same again, as a file."""
+        files = {item.digest for item in self.attachments if item.content_type != "text/calendar"}
+        self.attachments = [
+            item for item in self.attachments if item.content_type != "text/calendar" or item.digest not in files
+        ]
 
     def words_of(self, part: Part, path: str, depth: int = 0) -> Words:
         """The words of a part; what is not words goes to the attachments."""
@@ -137,7 +145,7 @@ class Walk:
     def _decoded(self, part: Part, data: bytes, *, html: bool = False) -> str:
         text, defect = decode(data, part.parameter("charset"), html=html)
         self.defect(defect)
-        return text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
+        return text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "").removeprefix("\ufeff")
 
     def _html(self, part: Part, data: bytes, path: str) -> str:
         text, pictures = undata(self._decoded(part, data, html=True), path)

@@ -14,6 +14,7 @@ from email.feedparser import BytesFeedParser
 from email.message import Message
 from email.policy import Compat32
 from functools import cached_property
+from typing import Any
 
 from bridge.mail.charset import decode, raw_header, words
 
@@ -41,6 +42,9 @@ class _Bounded(Compat32):
         name, value = super().header_source_parse(list(sourcelines))
         return name, value[: PARAMETERS_LIMIT if name[:8].lower() == "content-" else FIELD_LIMIT]
 
+    def header_fetch_parse(self, name: str, value: str) -> str:  # noqa: ARG002
+        return raw_header(value)  # the standard library's Header loses what is 8-bit
+
 
 _POLICY = _Bounded()
 
@@ -67,7 +71,7 @@ class Part(Message):
         for name, field in (("filename", "content-disposition"), ("name", "content-type"), ("file", "content-type")):
             found = self.parameter(name, field)
             if found.strip():
-                return words(found)
+                return words(found if found.count('"') != 1 else found.replace('"', ""))
         return ""
 
     @cached_property
@@ -88,18 +92,16 @@ class Part(Message):
         return bool(self.declared_name) and not (self.kind.startswith("multipart/") and self.disposition == "inline")
 
     def parameter(self, name: str, field: str = "content-type") -> str:
-        """A parameter's value, decoded from RFC 2231 with the charset ladder; empty without one."""
-        try:
-            value = self.get_param(name, None, field)
-        except (LookupError, ValueError, TypeError, AttributeError):  # pragma: no cover - seen on old Pythons only
-            return ""
-        if isinstance(value, tuple):
-            return decode(value[2].encode("latin-1", "replace"), str(value[0] or ""))[0]
-        return raw_header(str(value or ""))
+        """A parameter's value; empty without one. The extended form (RFC 2231) beats the plain one (RFC 6266 §4.3)."""
+        values: list[Any] = [value for key, value in self.get_params([], field) if key.lower() == name]
+        for value in values:
+            if isinstance(value, tuple):
+                return decode(value[2].encode("latin-1", "replace"), str(value[0] or ""))[0]
+        return str(values[0]) if values else ""
 
     def field_text(self, name: str) -> str:
         """A field's value, decoded; empty without one."""
-        return words(raw_header(str(self.get(name, "")))).strip()
+        return words(str(self.get(name, ""))).strip()
 
     def get_content_type(self) -> str:
         """What the parser goes by."""
