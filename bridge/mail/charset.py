@@ -82,12 +82,19 @@ def decode(data: bytes, declared: str = "", *, html: bool = False) -> tuple[str,
     for candidate in ("utf-8", codec_of(meta[1].decode("ascii")) if meta else ""):
         text = _strict(data, candidate) if candidate else None
         if text is not None:
-            return text, defect
+            return _once_encoded(text, codec) or text, defect
     if codec and codec not in ("cp1252", "utf-8"):
         text = data.decode(codec, "replace")
         if text.count("\ufffd") * 20 <= len(text):
             return text, defect
     return _cp1252(data), defect or "charset_missing"
+
+
+def _once_encoded(text: str, codec: str) -> str | None:
+    """Bytes of the declared charset that a gateway took for latin-1 and made utf-8 of, if that is what they are."""
+    if not codec or text.isascii() or max(text) > "\xff":
+        return None
+    return _strict(text.encode("latin-1"), codec)
 
 
 def _strict(data: bytes, codec: str) -> str | None:
