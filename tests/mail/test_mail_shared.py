@@ -1,4 +1,4 @@
-"""The shared mails give what docs/mail.md says of them. Their words are compared by digest: nothing of them is kept here."""
+"""The shared mails give what docs/mail.md says of them; words are compared by digest: none of them are kept here."""
 
 from __future__ import annotations
 
