@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -17,7 +18,7 @@ from bridge import reference as references
 from bridge import reply as replies
 from bridge import sensitivity
 from bridge.domains import a_label
-from bridge.mail.html import render, render_text
+from bridge.mail.html import RenderedLine
 from bridge.message import compose, wanted
 from bridge.model import Address, Context, Decision, Envelope, Hints, InboundMail, Reference, Reply
 from bridge.reference import AddressKeys, AddressMatch
@@ -98,10 +99,12 @@ def decide(mail: InboundMail, envelope: Envelope, addressed: Addressed, policy: 
     )
     sender = mail.from_[0] if mail.from_ else None
     reference, conflict = _reference(mail, addressed, policy, context)
-    reply = replies.extract(mail.text, mail.html, hints=replace(policy.hints, known_texts=context.known_texts))
-    attachments = wanted(mail, *_pictures(mail, reply, policy.hints), policy.attachments)
+    hints = replace(policy.hints, known_texts=context.known_texts)
+    rendered = replies.rendition(mail.html) if mail.html else ()
+    reply = replies.extract(mail.text, mail.html, hints=hints, rendered=rendered)
+    attachments = wanted(mail, *_pictures(mail, reply, hints, rendered), policy.attachments)
     message = compose(reply.text, sender, attachments, mode=policy.attachments, template=policy.message_template)
-    scan = _scan(mail, envelope, message, reply, policy)
+    scan = _scan(mail, envelope, message, reply, policy, rendered)
     case = Case(
         mail_class=mail_class,
         unreadable=mail.unseen,
@@ -138,12 +141,14 @@ def decide(mail: InboundMail, envelope: Envelope, addressed: Addressed, policy: 
     )
 
 
-def _pictures(mail: InboundMail, reply: Reply, hints: Hints) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _pictures(
+    mail: InboundMail, reply: Reply, hints: Hints, rendered: Sequence[RenderedLine]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Content-IDs of the pictures that the kept part of the HTML shows, and of all that it shows."""
     if not mail.html or not any(item.content_id for item in mail.attachments):
         return (), ()
-    shown = reply if reply.source == "html" else replies.extract(None, mail.html, hints=hints)
-    return shown.cids, tuple(cid for line in render(mail.html) for cid in line.cids)
+    shown = reply if reply.source == "html" else replies.extract(None, mail.html, hints=hints, rendered=rendered)
+    return shown.cids, tuple(cid for line in rendered for cid in line.cids)
 
 
 def _reference(
@@ -175,9 +180,16 @@ def _allow_listed(sender: Address | None, policy: Policy) -> bool:
     return bool({f"{local}@{a_label(domain)}", f"@{a_label(domain)}"} & listed)
 
 
-def _scan(mail: InboundMail, envelope: Envelope, message: str, reply: Reply, policy: Policy) -> sensitivity.Scan:
+def _scan(
+    mail: InboundMail,
+    envelope: Envelope,
+    message: str,
+    reply: Reply,
+    policy: Policy,
+    rendered: Sequence[RenderedLine],
+) -> sensitivity.Scan:
     """Everything is scanned before the quotes are cut; what is posted decides (design §10)."""
-    whole = [part for part in (mail.text, render_text(mail.html) if mail.html else None) if part]
+    whole = [part for part in (mail.text, "\n".join(line.text for line in rendered)) if part]
     content = sensitivity.Content(
         subject=mail.subject,
         posted=message,

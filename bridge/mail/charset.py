@@ -43,6 +43,10 @@ _ALIASES = {
     "default": "",
     "x-user-defined": "",
 }
+_WINDOWS_1252 = "".join(
+    chr(octet) if octet in (0x81, 0x8D, 0x8F, 0x90, 0x9D) else bytes((octet,)).decode("cp1252") for octet in range(256)
+)
+"""The five octets that cp1252 leaves open are taken for the control characters of latin-1, as browsers do."""
 _REFUSED = frozenset({"utf-7", "unicode-1-1-utf-7", "idna", "punycode", "unicode_escape", "raw_unicode_escape"})
 _META = re.compile(rb"<meta[^>]{0,300}?charset\s{0,5}=\s{0,5}[\"']?([A-Za-z0-9_:.-]{1,40})", re.IGNORECASE)
 _WORD = re.compile(r"=\?([A-Za-z0-9_.:+-]{1,60})(?:\*[A-Za-z0-9-]{0,20})?\?([bBqQ])\?([^?]{0,100000})\?=")
@@ -106,13 +110,7 @@ def _strict(data: bytes, codec: str) -> str | None:
 
 
 def _cp1252(data: bytes) -> str:
-    """The five bytes that cp1252 leaves open are taken for the control characters of latin-1, as browsers do."""
-    try:
-        return data.decode("cp1252")
-    except UnicodeDecodeError:
-        return "".join(
-            chr(byte) if byte in (0x81, 0x8D, 0x8F, 0x90, 0x9D) else bytes((byte,)).decode("cp1252") for byte in data
-        )
+    return codecs.charmap_decode(data, "strict", _WINDOWS_1252)[0]
 
 
 def raw_header(value: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import itertools
 import re
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from bridge.mail.charset import decode
 
 _BEGIN = re.compile(r"^begin [0-7]{3,4} (\S[^\r\n]{0,250})$", re.MULTILINE)
 _DATA = re.compile(r"data:(image/[a-z0-9.+-]{1,40})[^,\"'<>]{0,60};base64,([A-Za-z0-9+/=\s]*)", re.IGNORECASE)
-MAX_PICTURES = 100
+MAX_PICTURES = MAX_BLOCKS = 100
 _TNEF_MAGIC = b"\x78\x9f\x3e\x22"
 LOOK_BYTES = 4 * 1024 * 1024
 """How much of a file is looked at for the signs of encryption."""
@@ -33,10 +34,9 @@ def uudecode(text: str) -> tuple[str, list[Inner]]:
     found: list[Inner] = []
     kept: list[str] = []
     position = 0
-    for match in _BEGIN.finditer(text):
-        if match.start() < position:
-            continue
-        end = text.find("\nend", match.end())
+    begins = list(itertools.islice(_BEGIN.finditer(text), MAX_BLOCKS))
+    for match, following in itertools.zip_longest(begins, begins[1:]):
+        end = text.find("\nend", match.end(), following.start() if following else len(text))
         data = _uu_lines(text[match.end() + 1 : end]) if end >= 0 else None
         if data is None:
             continue

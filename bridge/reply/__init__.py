@@ -4,6 +4,6 @@ Pure: its tables are package data, read once; no other I/O, no clock, no setting
 """
 
 from bridge.model import Hints, Reply, ReplyLine
-from bridge.reply.extract import extract
+from bridge.reply.extract import extract, rendition
 
-__all__ = ["Hints", "Reply", "ReplyLine", "extract"]
+__all__ = ["Hints", "Reply", "ReplyLine", "extract", "rendition"]

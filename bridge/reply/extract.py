@@ -20,11 +20,19 @@ _QUESTIONS = ("?", "\uff1f", "\u061f", "\u037e")
 """Question marks: Latin, full-width, Arabic, Greek."""
 
 
-def extract(text: str | None, html: str | None, *, hints: Hints | None = None) -> Reply:
+def rendition(html: str) -> tuple[RenderedLine, ...]:
+    """The HTML as lines, with what reply extraction makes of its elements."""
+    return render(html, markup.mark)
+
+
+def extract(
+    text: str | None, html: str | None, *, hints: Hints | None = None, rendered: Sequence[RenderedLine] | None = None
+) -> Reply:
     """Find what the author newly wrote.
 
     ``text`` and ``html`` are the mail's alternatives; either may be None. Of two, the one with the better evidence is
-    used. Never raises, whatever the input; linear in it. Kept and elided lines together are the input's lines (for
+    used. ``rendered`` is the HTML's ``rendition`` where it is known already.
+    Never raises, whatever the input; linear in it. Kept and elided lines together are the input's lines (for
     HTML, the lines of ``bridge.mail.html.render``).
     """
     hints = hints or _NO_HINTS
@@ -33,7 +41,7 @@ def extract(text: str | None, html: str | None, *, hints: Hints | None = None) -
         return plain if plain is not None else Reply("", "", (), 1.0)
     if plain is not None and plain.text and plain.confidence >= 0.8:
         return plain
-    rich = from_html(render(html, markup.mark), hints)
+    rich = from_html(rendered if rendered is not None else rendition(html), hints)
     if plain is None or not plain.text or (rich.text and rich.confidence > plain.confidence):
         return rich
     return plain
