@@ -69,6 +69,9 @@ def decode(data: bytes, declared: str = "", *, html: bool = False) -> tuple[str,
     Declared, then utf-8, then the HTML's own, then cp1252: the first that decodes every byte.
     """
     codec = codec_of(declared)
+    if codec.startswith(("utf-16", "utf-32")) and b"\0" not in data:
+        # Even a line break has a zero octet there; without any, pairs of letters would be taken for ideographs.
+        return decode(data, "utf-8", html=html)[0], "charset_wrong"
     if codec == "cp1252" and not data.isascii():
         # utf-8 that is labelled latin-1 is common; latin-1 that happens to be valid utf-8 hardly exists.
         text = _strict(data, "utf-8")
