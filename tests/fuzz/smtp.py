@@ -25,7 +25,7 @@ with atheris.instrument_imports(include=["bridge.intake", "aiosmtpd"]):
     from bridge.reference import AddressKeys, parse_address
     from bridge.spool.api import NewMail
 
-REPLY = re.compile(rb"[245]\d\d(?:[ -][^\r\n]*)?\r\n")
+REPLY = re.compile(rb"[2-5]\d\d(?:[ -][^\r\n]*)?\r\n")
 ENDS_WITHIN_S = 5.0
 PIECES = (1_000_000, 1, 2, 7, 64, 1000)
 CONFIG = IntakeConfig(
@@ -131,23 +131,18 @@ def one(data: bytes) -> None:
 
 T = b"support+tkt_01hxa3b4c5d6e7f8g9h0j1k2m3@example.com"
 MAIL = (
-    b"MAIL FROM:<c@example.net> SIZE=100 BODY=8BITMIME\r\nRCPT TO:<"
-    + T
-    + b">\r\nDATA\r\nSubject: x\r\n\r\n..hello\r\n.\r\n"
+    b"MAIL FROM:<c@example.net> SIZE=9 BODY=8BITMIME\r\nRCPT TO:<" + T + b">\r\nDATA\r\nSubject: x\r\n\r\n..a\r\n.\r\n"
 )
+TWO = b"MAIL FROM:<>\r\nRCPT TO:<" + T + b">\r\nRCPT TO:<postmaster>\r\nDATA\r\na\n.\r\nb\r.\r\n.\r\n.\r\n"
+ODD = b'mail from:<"a b"@example.net>\r\nrcpt to:<nobody@example.com>\r\nDATA\r\nRSET\r\nNOOP x\r\nVRFY y\r\nHELP\r\n'
+MORE = b"STARTTLS\r\nAUTH PLAIN x\r\nETRN\r\nEXPN z\r\nBDAT 3 LAST\r\nabc"
+OPEN = b"MAIL FROM:<c@example.net> SMTPUTF8\r\nRCPT TO:<" + T + b"> NOTIFY=NEVER\r\nDATA\r\nnever ends"
 SEEDS = (
     b"\x00EHLO client.example.net\r\n" + MAIL + b"QUIT\r\n",
-    b"\x01LHLO client\r\nMAIL FROM:<>\r\nRCPT TO:<"
-    + T
-    + b">\r\nRCPT TO:<postmaster>\r\nDATA\r\na\n.\r\nb\r.\r\n.\r\n.\r\nQUIT\r\n",
-    b'\x02HELO x\r\nmail from:<"a b"@example.net>\r\nrcpt to:<nobody@example.com>\r\nDATA\r\nRSET\r\nNOOP x\r\nVRFY y\r\nHELP\r\n',
-    b"\x04EHLO [127.0.0.1]\r\nMAIL FROM:<c@example.net> SIZE=999999999\r\nSTARTTLS\r\nAUTH PLAIN x\r\nETRN\r\nEXPN z\r\nBDAT 3 LAST\r\nabc",
-    b"\x00EHLO x\r\n"
-    + MAIL
-    + MAIL
-    + b"MAIL FROM:<c@example.net> SMTPUTF8\r\nRCPT TO:<"
-    + T
-    + b"> NOTIFY=NEVER\r\nDATA\r\nnever ends",
+    b"\x01LHLO client\r\n" + TWO + b"QUIT\r\n",
+    b"\x02HELO x\r\n" + ODD,
+    b"\x04EHLO [127.0.0.1]\r\nMAIL FROM:<c@example.net> SIZE=999999999\r\n" + MORE,
+    b"\x00EHLO x\r\n" + MAIL + MAIL + OPEN,
 )
 """Sessions to begin from."""
 
