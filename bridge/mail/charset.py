@@ -47,6 +47,7 @@ _WINDOWS_1252 = "".join(
     chr(octet) if octet in (0x81, 0x8D, 0x8F, 0x90, 0x9D) else bytes((octet,)).decode("cp1252") for octet in range(256)
 )
 """The five octets that cp1252 leaves open are taken for the control characters of latin-1, as browsers do."""
+_BYTE_ORDER_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _REFUSED = frozenset({"utf-7", "unicode-1-1-utf-7", "idna", "punycode", "unicode_escape", "raw_unicode_escape"})
 _META = re.compile(rb"<meta[^>]{0,300}?charset\s{0,5}=\s{0,5}[\"']?([A-Za-z0-9_:.-]{1,40})", re.IGNORECASE)
 _WORD = re.compile(r"=\?([A-Za-z0-9_.:+-]{1,60})(?:\*[A-Za-z0-9-]{0,20})?\?([bBqQ])\?([^?]{0,100000})\?=")
@@ -69,7 +70,7 @@ def decode(data: bytes, declared: str = "", *, html: bool = False) -> tuple[str,
     Declared, then utf-8, then the HTML's own, then cp1252: the first that decodes every byte.
     """
     codec = codec_of(declared)
-    if codec.startswith(("utf-16", "utf-32")) and b"\0" not in data:
+    if codec.startswith(("utf-16", "utf-32")) and b"\0" not in data and not data.startswith(_BYTE_ORDER_MARKS):
         # Even a line break has a zero octet there; without any, pairs of letters would be taken for ideographs.
         return decode(data, "utf-8", html=html)[0], "charset_wrong"
     if codec == "cp1252" and not data.isascii():
