@@ -45,10 +45,13 @@ test-system: $(VENV)/system ## Kills, fuzzers, Chromium, Postfix (needs the Debi
 EACH ?= 40
 KILLS ?= 25
 RANDOM_KILLS ?= 500
+MAILS ?= 10000
 .PHONY: test-faults
 test-faults: $(VENV)/test ## 4,000 API faults, a kill at every point of a mail's way, kills at random, an outage of eight hours
 	$(BIN)/python -m tests.faults.programme --each $(EACH)
 	$(BIN)/python -m tests.faults.kills --each $(KILLS) --random $(RANDOM_KILLS)
+	$(BIN)/python -m tests.faults.outage --mails $(MAILS) --tickets 500
+	$(BIN)/python -m tests.faults.outage --mails $(MAILS) --tickets 500 --rate-limit 6000
 
 .PHONY: test-shared
 test-shared: $(VENV)/test ## The tests that read ../shared

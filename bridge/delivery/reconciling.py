@@ -65,7 +65,8 @@ class Reconciling:
             await self._ledger.settle(claim, State.READY, Reason.WAITING, counted=False)
             return
         looks = looks_done(attempt.outcome) + 1
-        at = next_look(looks, self._ledger.clock(), self._ledger.pace)
+        now = self._ledger.clock()
+        at = next_look(looks, now - attempt.intent_at, now, self._ledger.pace)
         result = replace(_known(attempt), outcome=f"{ABSENT}{looks}")
         if at is not None:
             await self._ledger.settle(claim, State.UNKNOWN, Reason.RETRY, attempt, result, at=at, counted=False)
@@ -73,7 +74,6 @@ class Reconciling:
             await self._undecidable(claim, attempt)
         else:
             step = self._ledger.again(claim)
-            now = self._ledger.clock()
             # The looks were the wait; only a message that is absent again and again backs off.
             at = now if step.act is Act.RETRY and claim.entry.attempts <= 1 else step.at
             await self._ledger.take(replace(step, at=at), claim, attempt, result)

@@ -12,6 +12,8 @@ from bridge.reasons import Reason
 JITTER = 0.2
 MAX_AGE_S = 5 * 86_400.0
 """How long an entry is tried, paused time not counted."""
+SETTLED_S = 900.0
+"""Age from which an attempt that was applied is surely shown."""
 RATE_LIMIT_CAP_S = 3600.0
 WRONG_URL_TICKETS, WRONG_URL_WINDOW_S = 5, 300.0
 
@@ -109,9 +111,14 @@ def backoff(attempts: int, chance: float, pace: Pace) -> float:
     return base * (1 - JITTER + 2 * JITTER * chance)
 
 
-def next_look(looks: int, now: float, pace: Pace) -> float | None:
-    """When to look again after ``looks`` that found nothing; None when it was looked often enough to be sure."""
-    return now + pace.looks_s[looks] if looks < len(pace.looks_s) else None
+def next_look(looks: int, age_s: float, now: float, pace: Pace) -> float | None:
+    """When to look again after ``looks`` that found nothing; None when it was looked often enough to be sure.
+
+    ``age_s`` is how long ago the attempt was made: after an outage nothing lags behind any more.
+    """
+    if looks >= len(pace.looks_s):
+        return None
+    return now + (pace.looks_s[0] if age_s >= SETTLED_S else pace.looks_s[looks])
 
 
 def rate_limit_pause(retry_after_s: float | None, chance: float) -> float:

@@ -72,7 +72,8 @@ def test_the_backoff_is_the_documented_one() -> None:
 
 
 def test_three_looks_then_no_more() -> None:
-    assert [next_look(looks, 0.0, PACE) for looks in range(4)] == [2, 13, 45, None]
+    assert [next_look(looks, 60.0, 0.0, PACE) for looks in range(4)] == [2, 13, 45, None]
+    assert [next_look(looks, 900.0, 0.0, PACE) for looks in range(4)] == [2, 2, 2, None]
     assert sum(PACE.looks_s) == 60
 
 

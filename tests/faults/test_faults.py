@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bridge.delivery import Point
-from tests.faults import kills, programme
+from tests.faults import kills, outage, programme
 from tests.faults.table import KINDS, PLACES, VIEWS, cases, expected
 
 
@@ -35,3 +35,13 @@ def test_a_kill_at_every_named_point(tmp_path: Path) -> None:
     assert done.wrong == []
     assert done.kills == len(Point) + 4
     assert done.mails > done.kills
+
+
+@pytest.mark.system
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("limit", [None, 200])
+def test_an_outage_of_eight_hours(tmp_path: Path, limit: int | None) -> None:
+    done = asyncio.run(outage.run(1000, 50, tmp_path, limit=limit, window_s=2))
+    assert done.wrong == []
+    assert done.tries > 10, "it was an outage"
+    assert done.limited * 100 < done.requests
