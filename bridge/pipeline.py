@@ -20,12 +20,16 @@ from bridge import sensitivity
 from bridge.domains import a_label
 from bridge.mail.html import RenderedLine
 from bridge.message import compose, wanted
-from bridge.model import Address, Context, Decision, Envelope, Hints, InboundMail, Reference, Reply
+from bridge.model import Address, Authentication, Context, Decision, Envelope, Hints, InboundMail, Reference, Reply
 from bridge.reference import AddressKeys, AddressMatch
 from bridge.verdict import Case, judge
 
 read = mails.read
 """Bytes to ``InboundMail``; never raises, whatever the bytes."""
+
+
+CC_LIMIT = 20
+"""Addresses that a new ticket copies at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +140,7 @@ def decide(mail: InboundMail, envelope: Envelope, addressed: Addressed, policy: 
         attachments=attachments,
         defects=mail.defects,
         message_id=mail.message_id,
-        cc=tuple(dict.fromkeys(a.address for a in mail.cc if a.address.lower() not in policy.hints.addresses)),
+        cc=_copied(mail, authentication, policy),
         notes=_notes(addressed),
     )
 
@@ -171,12 +175,32 @@ def _notes(addressed: Addressed) -> tuple[str, ...]:
     return (words[addressed.match.problem],) if addressed.match.problem in words else ()
 
 
+def _copied(mail: InboundMail, authentication: Authentication, policy: Policy) -> tuple[str, ...]:
+    """Whom a new ticket copies: the mail's Cc without ourselves, in whatever disguise.
+
+    Not by the word of somebody whom the relay could have vouched for and did not: the ticket's notifications would go
+    to whomever a forger names. A copy to one of our own addresses would come back as a reply.
+    """
+    if policy.authserv_id and authentication.result != "pass":
+        return ()
+    found = dict.fromkeys(address.address for address in mail.cc if not _ours(address, policy))
+    return tuple(found)[:CC_LIMIT]
+
+
+def _ours(address: Address, policy: Policy) -> bool:
+    local, _, domain = address.address.lower().rpartition("@")
+    return (local.strip('"').partition("+")[0] + "@" + a_label(domain)) in policy.hints.addresses
+
+
 def _allow_listed(sender: Address | None, policy: Policy) -> bool:
     """Only asked of authenticated senders. Domains are compared as A-labels, however mail and setting have them."""
     if sender is None:
         return False
     local, _, domain = sender.address.lower().rpartition("@")
-    listed = {f"{name}@{a_label(at)}" for name, _, at in (item.rpartition("@") for item in policy.allowed_senders)}
+    listed = set()
+    for item in policy.allowed_senders:
+        name, at, its_domain = item.rpartition("@")
+        listed.add(f"{name}{at}{a_label(its_domain)}")
     return bool({f"{local}@{a_label(domain)}", f"@{a_label(domain)}"} & listed)
 
 

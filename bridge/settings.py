@@ -41,6 +41,12 @@ def _domains(value: tuple[str, ...]) -> tuple[str, ...]:
         raise ValueError(f"not a domain name ({error})") from None
 
 
+def _senders(value: tuple[str, ...]) -> tuple[str, ...]:
+    if any("@" not in item[:-1] for item in value):
+        raise ValueError("addresses (anna@example.org) and whole domains (@example.org)")
+    return value
+
+
 def _http_url(value: str) -> str:
     scheme, _, rest = value.partition("://")
     if scheme not in ("https", "http") or not rest.strip("/") or any(mark in rest for mark in "?#@ "):
@@ -178,7 +184,7 @@ class Settings(BaseSettings):
         "below its own; 0 counts only what stands above all of them, where nothing from outside can be.",
         examples=["1"],
     )
-    allowed_senders: Names = Field(
+    allowed_senders: Annotated[Names, AfterValidator(_senders)] = Field(
         (),
         description="Addresses or @domains that count as known on every ticket once authenticated.",
         examples=["anna@example.org,@partner.example"],

@@ -54,6 +54,7 @@ def test_defaults_are_those_of_the_documentation() -> None:
         ("BRIDGE_TLS_REQUIRED", "true", "needs BRIDGE_TLS_CERT_FILE"),
         ("BRIDGE_SIGNED_ADDRESSES", "enforce", "needs BRIDGE_ADDRESS_KEYS"),
         ("BRIDGE_NUMBER_POLICY", "known", "needs BRIDGE_AUTHSERV_ID"),
+        ("BRIDGE_ALLOWED_SENDERS", "anna@example.org,example.org", "whole domains (@example.org)"),
         ("BRIDGE_API_KEY_FILE", "/x", "both set"),
     ],
 )
