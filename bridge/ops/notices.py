@@ -9,9 +9,10 @@ each is in the entry's audit. A report that cannot be sent is tried again for a 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from email.message import EmailMessage, Message
+from email.message import Message
 from email.mime.base import MIMEBase
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
@@ -34,6 +35,8 @@ EVERY_S = 60.0
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _STATUS = {"expired": "5.4.7", "rejected": "5.7.1"}
 """RFC 3463: delivery time expired; delivery not authorised, message refused."""
+_ATOM = r"[\w.!#$%&'*+/=?^`{|}~-]{1,200}"
+_MESSAGE_ID = re.compile(f"{_ATOM}@{_ATOM}", re.ASCII)
 _SAID = {
     "expired": "Nobody could add it to a ticket within the time that such mail is kept.",
     "rejected": "The support staff decided not to add it to a ticket.",
@@ -74,11 +77,14 @@ def unwanted(detail: Detail) -> str:
         return "the sender is not authenticated"
     if "@" not in reverse_path or reverse_path.rpartition("@")[2].lower() != decision.sender.domain:
         return "the reverse-path is of another domain than From"
+    if not reverse_path.isascii():
+        return "its address is not ASCII"
     return ""
 
 
 def report(entry: Entry, cause: str, config: NoticeConfig, now: float, message_id: str = "") -> bytes:
-    """The report (RFC 3464, RFC 6522), without a word of the mail."""
+    """The report (RFC 3464, RFC 6522), without a word of the mail. A Message-ID that is none (RFC 5322) is left out."""
+    message_id = message_id if _MESSAGE_ID.fullmatch(message_id) else ""
     mail = MIMEMultipart("report", report_type="delivery-status")
     mail["From"] = f"Mail delivery <{config.sender}>"
     mail["To"] = entry.envelope.mail_from
@@ -102,10 +108,8 @@ def report(entry: Entry, cause: str, config: NoticeConfig, now: float, message_i
     status.attach(about_us)
     status.attach(about_it)
     mail.attach(status)
-    original = EmailMessage()
-    original["Message-ID"] = f"<{message_id}>" if message_id else make_msgid(domain=config.hostname)
     headers = MIMEBase("text", "rfc822-headers")
-    headers.set_payload(f"Message-ID: {original['Message-ID']}\n")
+    headers.set_payload(f"Message-ID: {f'<{message_id}>' if message_id else make_msgid(domain=config.hostname)}\n")
     mail.attach(headers)
     return mail.as_bytes()
 

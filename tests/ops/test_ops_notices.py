@@ -8,18 +8,21 @@ from dataclasses import replace
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import structlog
 from aiosmtpd.controller import Controller
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bridge.model import Address, Authentication, Decision, Envelope, Reply
 from bridge.ops.actions import Actions
-from bridge.ops.notices import NoticeConfig, Notices
+from bridge.ops.notices import NoticeConfig, Notices, report
 from bridge.reasons import MailClass, Reason
 from bridge.spool import open_spool
-from bridge.spool.api import NewMail, Spool, State
+from bridge.spool.api import Entry, NewMail, Spool, State
 from tests.ops.conftest import Cli
 from tests.spool import samples
 
@@ -145,6 +148,7 @@ def test_an_expired_mail_is_reported(tmp_path: Path) -> None:
         ({"mail_class": MailClass.BULK}, "anna@example.org", "a machine sent it"),
         ({}, "", "the reverse-path is of another domain than From"),
         ({}, "anna@evil.example", "the reverse-path is of another domain than From"),
+        ({"sender": Address("", "å@example.org")}, "å@example.org", "its address is not ASCII"),
         ({"sender": None}, "anna@example.org", "no sender is known"),
         (None, "anna@example.org", "no sender is known"),
     ],
@@ -157,6 +161,16 @@ def test_who_is_not_told(tmp_path: Path, changes: dict[str, object] | None, mail
         assert (await audit(spool, entry))[-1] == ("notice_withheld", why)
 
     assert run(tmp_path, work).mails == []
+
+
+@given(st.text(alphabet='a<>@.[]()"\\ \t;:,\x00\x0b\x1c\x85é\u2028=?', max_size=40), st.sampled_from(["", "@", "a@b"]))
+def test_whatever_the_mail_calls_itself_a_report_can_be_made(text: str, end: str) -> None:
+    envelope = Envelope("anna@example.org", "support@bücher.example")
+    config = NoticeConfig("127.0.0.1", 25, "bridge.example.com", "postmaster@example.com", "x@y")
+    entry = cast("Entry", SimpleNamespace(envelope=envelope, accepted_at=1.0))
+    mail = message_from_bytes(report(entry, "rejected", config, 2.0, text + end))
+    assert mail.keys().count("Subject") == 1
+    assert "Bcc" not in mail
 
 
 def test_one_a_day_for_each_sender(tmp_path: Path) -> None:
