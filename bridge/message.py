@@ -13,6 +13,8 @@ from bridge.model import Address, Attachment, InboundMail
 
 SPACER_BYTES = 1000
 """Pictures inside the text that are smaller are spacers, tracking pixels or icons."""
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
+"""Control characters, and those that turn the direction of what follows them."""
 _PLACEHOLDER = re.compile(r"\{(name|address)\}")
 
 
@@ -65,7 +67,7 @@ def _first_line(template: str, sender: Address | None) -> str:
     """The template with the sender in it; whatever the sender is called, it stays one line."""
     address = sender.address if sender else "unknown"
     values = {"name": (sender.name if sender else "") or address, "address": address}
-    return _PLACEHOLDER.sub(lambda found: " ".join(values[found[1]].split()), template)
+    return _PLACEHOLDER.sub(lambda found: " ".join(_UNSEEN.sub(" ", values[found[1]]).split()), template)
 
 
 def describe(item: Attachment) -> str:

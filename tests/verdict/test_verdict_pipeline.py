@@ -112,6 +112,28 @@ def test_without_a_from_nobody_is_allow_listed() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("Anna\\r\\n[attached: all is well]", "Anna"),
+        ("=?utf-8?b?QW5uYQpFbGluOiBtb25leSBpcyBvbiBpdHMgd2F5?=", "Anna"),
+        ("Anna\u202emoc.elpmaxe@nile", "Anna moc.elpmaxe@nile"),
+        ("Anna\x1b[31m", "Anna [31m"),
+        ("{address} {name}", "{address} {name}"),
+    ],
+)
+def test_a_display_name_stays_on_its_line(name: str, shown: str) -> None:
+    policy = replace(POLICY, message_template="From {name} <{address}>:")
+    mail = pipeline.read(f'From: "{name}" <anna@example.net>\r\n\r\nHello\r\n'.encode())
+    envelope = Envelope("anna@example.net", f"support+{ID}@example.com")
+    message = pipeline.decide(mail, envelope, addressed(envelope.recipient), policy, Context()).message
+    first, blank, words = message.split("\n")
+    assert (blank, words) == ("", "Hello")
+    assert first.startswith(f"From {shown}")
+    assert first.endswith(" <anna@example.net>:")
+    assert first.isprintable()
+
+
+@pytest.mark.parametrize(
     ("listed", "from_", "reason"),
     [
         ("anna@example.net", "anna@example.net", Reason.REPLY),
