@@ -42,17 +42,6 @@ check: $(VENV)/test ## Lint, types, import order, locks and generated files up t
 test-system: $(VENV)/system ## Kills, fuzzers, Chromium, Postfix (needs the Debian packages that .ci/run installs)
 	$(BIN)/pytest -q -m system --timeout 600
 
-EACH ?= 40
-KILLS ?= 25
-RANDOM_KILLS ?= 500
-MAILS ?= 10000
-.PHONY: test-faults
-test-faults: $(VENV)/test ## 4,000 API faults, a kill at every point of a mail's way, kills at random, an outage of eight hours
-	$(BIN)/python -m tests.faults.programme --each $(EACH)
-	$(BIN)/python -m tests.faults.kills --each $(KILLS) --random $(RANDOM_KILLS)
-	$(BIN)/python -m tests.faults.outage --mails $(MAILS) --tickets 500
-	$(BIN)/python -m tests.faults.outage --mails $(MAILS) --tickets 500 --rate-limit 6000
-
 .PHONY: test-shared
 test-shared: $(VENV)/test ## The tests that read ../shared
 	$(BIN)/pytest -q -m shared --timeout 600
@@ -77,11 +66,6 @@ bench-replies: $(VENV)/test $(VENV)/peers ## Measure the reply extractor on ../s
 
 $(VENV)/peers: | $(VENV)/python
 	$(BIN)/python -m venv $@ && $@/bin/pip install -q --disable-pip-version-check talon==1.4.4 mail-parser-reply==1.36 email-reply-parser==0.5.12 quotequail==0.5.4 unquotemail==1.0.11 || { rm -rf $@; exit 1; }
-
-.PHONY: bench-powercut
-CUTS ?= 2000
-bench-powercut: $(VENV)/test ## Cut the power 2,000 times under the spool, simulated (needs gcc)
-	$(BIN)/python -m benchmarks.powercut --cuts $(CUTS) --out benchmarks/results/powercut.md
 
 .PHONY: generate
 generate: $(VENV)/test ## Write the generated documentation anew

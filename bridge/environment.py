@@ -71,8 +71,13 @@ def sources(environ: Mapping[str, str], env_file: Path | None) -> dict[str, str]
 
 
 def _credential(environ: Mapping[str, str], name: str) -> Path:
-    """Where systemd puts what ``LoadCredential=`` names (systemd.exec(5))."""
-    return Path(environ.get("CREDENTIALS_DIRECTORY", "/nonexistent")) / name.lower()
+    """Where systemd puts what ``LoadCredential=`` names (systemd.exec(5)): ``bridge_api_key``.
+
+    Commands beside the service are pointed at the directory that it is loaded from, where the name has no ``bridge_``.
+    """
+    directory = Path(environ.get("CREDENTIALS_DIRECTORY", "/nonexistent"))
+    loaded = directory / name.lower()
+    return loaded if loaded.is_file() else directory / name.removeprefix(PREFIX).lower()
 
 
 def _from_file(path: Path) -> dict[str, str]:

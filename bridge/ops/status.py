@@ -61,7 +61,7 @@ class Status:
         """What a person should look at, worst first, each with what to do."""
         found = []
         if self.gone_since is not None:
-            ago = f" (for {(self.now - self.gone_since) / 60:.0f} minutes)" if self.gone_since else ""
+            ago = f" (last seen {self.now - self.gone_since:.0f} s ago)" if self.gone_since else ""
             found.append(f"No bridge runs on this spool{ago}: the relay keeps mail meanwhile. Start it.")
         if not self.usage.accepting:
             found.append("No mail is accepted (452): the spool is past its high-water mark or its disk is short.")

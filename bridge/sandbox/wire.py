@@ -95,7 +95,7 @@ class Exchange:
 
     async def pieces(self, pieces: Iterable[bytes], pause_s: float) -> None:
         """Send the body piece by piece, each after a pause, until the peer has gone."""
-        gone = asyncio.ensure_future(self.gone())
+        gone = asyncio.ensure_future(self._gone())
         try:
             for piece in pieces:
                 await asyncio.wait((gone,), timeout=pause_s)
@@ -108,14 +108,10 @@ class Exchange:
 
     async def cut(self, answer: Answer, at: int) -> None:
         """Send the head and the first ``at`` bytes of the body, then reset the connection."""
-        await self.begin(answer, at)
-        await self.hang_up("reset")
-
-    async def begin(self, answer: Answer, at: int) -> None:
-        """Send the head and the first ``at`` bytes of the body."""
         await self.start(answer)
         await self._send({"type": "http.response.body", "body": answer.body[:at], "more_body": True})
         await asyncio.sleep(_FLUSH_S)  # a reset throws away what the kernel has not sent yet
+        await self.hang_up("reset")
 
     async def hang_up(self, how: str) -> None:
         """End the connection without (more of) an answer: ``reset`` by RST, ``close`` by FIN."""
@@ -124,14 +120,13 @@ class Exchange:
             reset(transport)
         else:
             transport.close()
-        await self.gone()
+        await self._gone()
 
     async def raw(self, data: bytes) -> None:
         """Write bytes that need not be HTTP, then close."""
         self._connections.of(self._peer).write(data)
         await self.hang_up("close")
 
-    async def gone(self) -> None:
-        """Wait until the peer has closed the connection."""
+    async def _gone(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
