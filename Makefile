@@ -67,6 +67,13 @@ bench-replies: $(VENV)/test $(VENV)/peers ## Measure the reply extractor on ../s
 $(VENV)/peers: | $(VENV)/python
 	$(BIN)/python -m venv $@ && $@/bin/pip install -q --disable-pip-version-check talon==1.4.4 mail-parser-reply==1.36 email-reply-parser==0.5.12 quotequail==0.5.4 unquotemail==1.0.11 || { rm -rf $@; exit 1; }
 
+.PHONY: bench-sensitivity
+bench-sensitivity: $(VENV)/test $(VENV)/peer ## Measure the sensitivity rules: recall, precision, time, and a peer
+	$(BIN)/python -m benchmarks.sensitivity $(if $(wildcard ../shared),--shared ../shared) --peer $(VENV)/peer/bin/detect-secrets --out benchmarks/results/sensitivity.md
+
+$(VENV)/peer: | $(VENV)/python
+	$(BIN)/python -m venv $@ && $@/bin/pip install -q --disable-pip-version-check 'detect-secrets==1.5.0'
+
 .PHONY: generate
 generate: $(VENV)/test ## Write the generated documentation anew
 	$(BIN)/python -m tests.generate

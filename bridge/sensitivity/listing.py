@@ -7,7 +7,7 @@ from itertools import islice
 
 from bridge.sensitivity import lexicon, shape
 from bridge.sensitivity.keywords import Reader, Value
-from bridge.sensitivity.reading import Token, tokens_after
+from bridge.sensitivity.reading import Token, may_hold_secret, tokens_after
 
 _CODE = re.compile(r"[0-9A-Za-z]{3,8}(?:-[0-9A-Za-z]{3,8}){1,11}|\d{6,10}")
 _DATE = re.compile(r"(?:19|20)\d\d-\d\d.*")
@@ -45,6 +45,8 @@ def phrase(text: str, _start: int, end: int) -> Value | None:
 
 def login(text: str, _start: int, end: int) -> Value | None:
     """Something behind a user name that looks like its password: ``admin / …``, ``root:…``, or on the next line."""
+    if not may_hold_secret(text, end):
+        return None
     paired = mail = False
     seen = 0
     lines = 0
@@ -91,6 +93,8 @@ _USERS = frozenset(
 
 def chosen(text: str, _start: int, end: int) -> Value | None:
     """Within three words something that is hardly anything but a password."""
+    if not may_hold_secret(text, end):
+        return None
     words = (token for token in tokens_after(text, end) if token.kind in {"word", "quoted"})
     for token in islice(words, 4):
         grade = shape.grade(token.text)

@@ -21,7 +21,7 @@ from bridge.sensitivity.validators import VALIDATORS
 DEFAULT = "default.toml"
 _TOP = {"extend", "disable", "enable", "rule"}
 _COMMON = {"id", "description", "tier", "scope", "match", "no_match", "enabled"}
-_PATTERN = {"pattern", "validator", "near", "unless", "part"}
+_PATTERN = {"pattern", "validator", "near", "unless", "part", "word"}
 _KEYWORD = {"words", "value"}
 READERS: dict[str, Reader] = {
     **naming.READERS,
@@ -72,10 +72,7 @@ class _File:
         return f"{self.name}:{self._lines[index]}" if index < len(self._lines) else self.name
 
     def flag(self, key: str, *, default: bool) -> bool:
-        value = self.table.get(key, default)
-        if not isinstance(value, bool):
-            raise ConfigurationError(f"{self.name}: {key} must be true or false")
-        return value
+        return _flag(self.table, key, self.name, default=default)
 
     def ids(self, key: str, known: set[str]) -> tuple[str, ...]:
         """A list of rule ids that exist."""
@@ -131,9 +128,7 @@ def _rule(table: Mapping[str, Any], origin: str) -> Rule:
     scopes = frozenset(_texts(table, "scope", where)) or DEFAULT_SCOPES
     for scope in scopes - set(SCOPES):
         raise ConfigurationError(f"{where}: unknown scope {scope!r}; known: {', '.join(SCOPES)}")
-    enabled = table.get("enabled", True)
-    if not isinstance(enabled, bool):
-        raise ConfigurationError(f"{where}: enabled must be true or false")
+    enabled = _flag(table, "enabled", where, default=True)
     matcher = _pattern(table, tier, where) if kinds == ["pattern"] else _keywords(table, tier, where)
     match, no_match = _texts(table, "match", where), _texts(table, "no_match", where)
     if not match or not no_match:
@@ -162,9 +157,7 @@ def _pattern(table: Mapping[str, Any], tier: str, where: str) -> Matcher:
     validator = _text(table, "validator", where)
     if validator and validator not in VALIDATORS:
         raise ConfigurationError(f"{where}: unknown validator {validator!r}; known: {', '.join(sorted(VALIDATORS))}")
-    part = table.get("part", False)
-    if not isinstance(part, bool):
-        raise ConfigurationError(f"{where}: part must be true or false")
+    part, word = (_flag(table, key, where) for key in ("part", "word"))
     return PatternMatcher(
         pattern,
         tier,
@@ -173,7 +166,15 @@ def _pattern(table: Mapping[str, Any], tier: str, where: str) -> Matcher:
         any_word(_texts(table, "unless", where)),
         part,
         pattern.groupindex.get("secret", min(1, pattern.groups)),
+        word,
     )
+
+
+def _flag(table: Mapping[str, Any], key: str, where: str, *, default: bool = False) -> bool:
+    value = table.get(key, default)
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{where}: {key} must be true or false")
+    return value
 
 
 def compile_pattern(pattern: str, where: str) -> Any:

@@ -18,6 +18,7 @@ _TOKEN = re.compile(
     r"|»[^«\n]{1,60}«|‘[^’\n]{1,60}’|‹[^›\n]{1,60}›|”[^”\n]{1,60}”)"
     r"|(?P<word>\S+))"
 )
+_MIXED = re.compile(r"[0-9!@#$%^&*+=?~|§€£¤]|[^\W\d_][A-ZÀ-ÖØ-Þ]|[^\x00-\xff]")
 _BEFORE_TOKEN = re.compile(r"\S+")
 _LINE_END = re.compile(r"[\s.,;:!?)\]}\"'`*_<>|”»’]*")
 
@@ -48,6 +49,14 @@ def tokens_after(text: str, position: int) -> Iterator[Token]:
             yield Token(kind, found.group(kind)[1:-1], position + start + 1, position + end - 1, stop)
         else:
             yield Token(kind, found.group(kind), position + start, position + end)
+
+
+def may_hold_secret(text: str, position: int, reach: int = _AFTER) -> bool:
+    """Within ``reach`` characters stands what a mixed word needs: a digit, a sign, or a capital inside a word.
+
+    Cheap, and true for every text in which a token has grade ``shape.STRONG`` or better.
+    """
+    return _MIXED.search(text, position, position + reach) is not None
 
 
 def _word(raw: str, start: int) -> Iterator[Token]:

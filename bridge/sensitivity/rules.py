@@ -77,6 +77,8 @@ class PatternMatcher:
     unless: Any = None
     part: bool = False
     group: int = 0
+    word: bool = False
+    """The candidate is all that stands between white space, quotes and punctuation."""
 
     @property
     def gate(self) -> str:
@@ -95,6 +97,8 @@ class PatternMatcher:
     def _holds(self, text: str, start: int, end: int) -> bool:
         if not self.part and not stands_alone(text, start, end):
             return False
+        if self.word and not _is_word(text, start, end):
+            return False
         around = text[max(0, start - _BEFORE) : end + _AFTER]
         if self.near is not None and not self.near.search(around):
             return False
@@ -107,6 +111,17 @@ def stands_alone(text: str, start: int, end: int) -> bool:
     """True when no letter or digit (Unicode's) adjoins ``text[start:end]``."""
     return not (start > 0 and text[start - 1].isalnum() and text[start].isalnum()) and not (
         end < len(text) and text[end].isalnum() and text[end - 1].isalnum()
+    )
+
+
+_IN_FRONT = frozenset("([{\"'`„“”«»‘’,:;=>*_–—|")
+_BEHIND = frozenset(")]}\"'`“”«»’‘,:;.!?<*_–—|")
+
+
+def _is_word(text: str, start: int, end: int) -> bool:
+    before, behind = text[start - 1 : start] if start else "", text[end : end + 1]
+    return (not before or before.isspace() or before in _IN_FRONT) and (
+        not behind or behind.isspace() or behind in _BEHIND
     )
 
 

@@ -9,7 +9,7 @@ from itertools import combinations
 import pytest
 
 from bridge import sensitivity
-from tests.sensitivity.corpus import HALVES, Entry, entries, measure
+from tests.sensitivity.corpus import SETS, Entry, entries, measure
 
 LANGUAGES = {"en", "sv", "no", "da", "fi", "de", "nl", "fr", "es", "it", "pl"}
 _SECRET = re.compile(r"\S*[\d!#$%&*+_@]\S*")
@@ -36,7 +36,7 @@ def near_duplicates(a: list[str], b: list[str]) -> bool:
 
 @pytest.fixture(scope="module")
 def all_entries() -> list[Entry]:
-    return [entry for half in HALVES for entry in entries(half)]
+    return [entry for half in SETS for entry in entries(half)]
 
 
 def test_the_set_is_large_enough_and_speaks_every_language(all_entries: list[Entry]) -> None:
@@ -58,7 +58,7 @@ def test_near_duplicates_are_seen() -> None:
     assert not near_duplicates(masked("the password is Abc!123 now"), masked("log in with admin / Abc!123"))
 
 
-@pytest.mark.parametrize("half", HALVES)
+@pytest.mark.parametrize("half", SETS)
 def test_the_shipped_rules_reach_their_measures(half: str) -> None:
     rules = sensitivity.load()
     rows = entries(half)
