@@ -3,7 +3,7 @@
     python -m benchmarks.sensitivity [--shared DIR] [--peer BIN] [--out FILE]
 
 ``--shared`` holds benign mails of other projects (``replies/dev.jsonl``, ``mail/*.eml``), of which hardly any may be
-flagged; ``--peer`` is the ``detect-secrets`` program of another virtual environment. Exits with 1 when a bound is not kept.
+flagged; ``--peer`` is the ``detect-secrets`` program of another virtual environment. Exits with 1 when a bound breaks.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tests.sensitivity.corpus import HELD_OUT, SETS, entries, measure
 BODY_BYTES = 10 * 1024
 ROUNDS = 15
 BOUND_MS = 2.0
-BEFORE = {"third": ("87.2", "98.6"), "fourth": ("84.6", "98.7")}
+BEFORE = {"third": ("87.2", "98.6"), "fourth": ("84.6", "98.7"), "fifth": ("83.3", "100.0")}
 """Recall and precision at ``probable`` when each held-out set was new: before any rule was changed for it."""
 HOSTILE = r"(a+)+$", r"(a|aa)+$", r"(.*a){20}", r"([a-z]+)*\d", r"(x+x+)+y"
 REFUSED = r"(?=secret)\w+", r"(?<!no )password", r"(\w)\1{3}", r"(?>a+)b", r"a*+b"
@@ -187,9 +187,9 @@ def main() -> int:
 
 NOTES = (
     "Rules were written on the first set; the second only measured, until its misses were read along with those of the",
-    f"held-out sets ({', '.join(HELD_OUT)}). Each of these was written before the rules met it; the last column says what the",
-    "rules made of it then, in per cent at `probable`. Then its misses were worked on, by kind: only that column tells how",
-    "well unseen mail is told apart.",
+    f"held-out sets ({', '.join(HELD_OUT)}). Each of these was written before the rules met it; the last column says",
+    "what the rules made of it then, in per cent at `probable`. Then its misses were worked on, by kind: only that",
+    "column tells how well unseen mail is told apart.",
 )
 
 

@@ -18,8 +18,8 @@ COULD_NOT_SCAN = "could_not_scan"
 
 _CANDIDATES = 5_000
 """Candidates that one rule looks at in one text. More is no letter: the text counts as one that cannot be scanned."""
-_BEFORE, _AFTER = 80, 40
-"""How far ``near`` and ``unless`` look around a candidate, in characters."""
+_AROUND, _UNLESS_AFTER = 80, 40
+"""How far ``near`` looks on both sides of a candidate, and ``unless`` behind it, in characters."""
 
 
 class TooMuch(Exception):
@@ -99,12 +99,12 @@ class PatternMatcher:
             return False
         if self.word and not _is_word(text, start, end):
             return False
-        around = text[max(0, start - _BEFORE) : end + _AFTER]
-        if self.near is not None and not self.near.search(around):
+        if self.validator is not None and not self.validator(text[start:end]):
             return False
-        if self.unless is not None and self.unless.search(around):
+        begin = max(0, start - _AROUND)
+        if self.near is not None and not self.near.search(text[begin : end + _AROUND]):
             return False
-        return self.validator is None or self.validator(text[start:end])
+        return self.unless is None or not self.unless.search(text[begin : end + _UNLESS_AFTER])
 
 
 def stands_alone(text: str, start: int, end: int) -> bool:
