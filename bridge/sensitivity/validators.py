@@ -92,8 +92,6 @@ def fr_nir(text: str) -> bool:
 
 def entropy(text: str) -> float:
     """Shannon entropy of the characters, in bits per character."""
-    if not text:
-        return 0.0
     counts = Counter(text).values()
     return -sum(count / len(text) * math.log2(count / len(text)) for count in counts)
 

@@ -63,8 +63,6 @@ def _chosen(text: str) -> list[str]:
     word = shape.trim(text)
     if not 8 <= len(word) <= 40 or shape.grade(word) < shape.STRONG or any(c in "/:\\=()[]{},'" for c in word):
         return []
-    if "@" in word and "." in word.partition("@")[2]:
-        return []
     if not word[0].isalnum() or not any(c.isdigit() for c in word) or word.upper() == word:
         return []
     parts = _PARTS.findall(word)

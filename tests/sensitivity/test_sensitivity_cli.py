@@ -97,6 +97,22 @@ def test_a_scan_in_json_by_the_settings(cli_run: Cli, maildir: Path) -> None:
     assert "files" not in cli_run("sensitivity", "scan", "--json", str(maildir)).objects()[0]
 
 
+@pytest.mark.parametrize(
+    ("settings", "flagged"),
+    [
+        ({}, 1),
+        ({"BRIDGE_SENSITIVITY_QUOTED": "true"}, 2),
+        ({"BRIDGE_SENSITIVITY_ALWAYS": "b.example"}, 4),
+        ({"BRIDGE_SENSITIVITY_NEVER": "b.example", "BRIDGE_SENSITIVITY_QUOTED": "true"}, 0),
+        ({"BRIDGE_SENSITIVITY_NEVER": "example.com"}, 0),
+        ({"BRIDGE_SENSITIVITY_ALWAYS": "example.com", "BRIDGE_SENSITIVITY_NEVER": "b.example"}, 4),
+        ({"BRIDGE_SENSITIVITY_TIER": "certain"}, 1),
+    ],
+)
+def test_every_setting_does_what_it_says(cli_run: Cli, maildir: Path, settings: dict[str, str], flagged: int) -> None:
+    assert cli_run("sensitivity", "scan", "--json", str(maildir), **settings).objects()[0]["flagged"] == flagged
+
+
 def test_a_scan_of_nothing(cli_run: Cli, tmp_path: Path) -> None:
     for name in ("cur", "new"):
         (tmp_path / "empty" / name).mkdir(parents=True)

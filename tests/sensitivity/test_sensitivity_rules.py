@@ -160,7 +160,7 @@ def test_a_rule_written_inline_is_told_by_its_file() -> None:
 
 
 def test_an_example_with_too_many_candidates_is_told() -> None:
-    text = GOOD.replace('no_match = ["BADGE-12"]', 'no_match = ["' + "xBADGE-1234 " * 6000 + '"]')
+    text = GOOD.replace('no_match = ["BADGE-12"]', 'no_match = ["' + "BADGE-1234x " * 6000 + '"]')
     with pytest.raises(ConfigurationError, match="no_match example 1 is matched"):
         sensitivity.load(text)
 
