@@ -85,6 +85,9 @@ TABLE: dict[str, AddressMatch] = {
     f"+{ID}@example.com": NOT_OURS,
     f'"support"+{ID}@example.com': NOT_OURS,
     "support@[127.0.0.1]": NOT_OURS,
+    "support@b\u00fccher..example": NOT_OURS,
+    "support@-\u00fc-.example": NOT_OURS,
+    "support@" + "\u00fc" * 300 + ".example": NOT_OURS,
     # Ours, but what stands behind the plus is no ticket.
     "support+@example.com": MALFORMED,
     "support++149943@example.com": MALFORMED,
