@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import replace
+from email.message import EmailMessage
 
 import pytest
 from hypothesis import given
@@ -109,6 +110,21 @@ def test_without_a_from_nobody_is_allow_listed() -> None:
     )
     assert decision.sender is None
     assert decision.verdict.reason is Reason.AUTO_REPLY
+
+
+def test_a_picture_comes_along_with_the_words_that_show_it_and_not_with_what_is_cut() -> None:
+    mail = EmailMessage()
+    mail["From"] = "anna@example.net"
+    mail.set_content("See here.")
+    quoted = '<div class="gmail_quote"><blockquote><p>Old.</p><img src="cid:old"></blockquote></div>'
+    mail.add_alternative(f'<p>See here.</p><img src="cid:new">{quoted}', subtype="html")
+    for cid in ("new", "old"):
+        mail.get_payload()[1].add_related(cid.encode() * 500, "image", "png", cid=f"<{cid}>")
+    envelope = Envelope("anna@example.net", f"support+{ID}@example.com")
+    decision = pipeline.decide(
+        pipeline.read(mail.as_bytes()), envelope, addressed(envelope.recipient), POLICY, Context()
+    )
+    assert [item.content_id for item in decision.attachments] == ["new"]
 
 
 @pytest.mark.parametrize(
