@@ -179,6 +179,8 @@ class Hints:
     """Display names that our notifications carry."""
     known_texts: tuple[str, ...] = ()
     """Texts of messages on the ticket, newest first: lines that match them are history."""
+    subject: str = ""
+    """The mail's subject: Outlook marks a forwarded message by nothing else (``FW:``, ``WG:``, ``TR:``)."""
     inline_quotes: str = "trim"
     """``trim`` keeps the paragraph that is answered; ``keep`` keeps every quote that is answered."""
     cut_signature: bool = True

@@ -103,7 +103,7 @@ def decide(mail: InboundMail, envelope: Envelope, addressed: Addressed, policy: 
     )
     sender = mail.from_[0] if mail.from_ else None
     reference, conflict = _reference(mail, addressed, policy, context)
-    hints = replace(policy.hints, known_texts=context.known_texts)
+    hints = replace(policy.hints, known_texts=context.known_texts, subject=mail.subject)
     rendered = replies.rendition(mail.html) if mail.html else ()
     reply = replies.extract(mail.text, mail.html, hints=hints, rendered=rendered)
     attachments = wanted(mail, *_pictures(mail, reply, hints, rendered), policy.attachments)

@@ -178,7 +178,9 @@ def enough(evidence: Evidence, quoted: bool) -> bool:
         return words <= 60
     if ours and (colon or date):
         return True
-    return (date and (address or time) and (colon or lead)) or (address and colon and words <= 12)
+    if date and ((address and (colon or lead)) or (time and colon)):
+        return True
+    return address and colon and words <= 12
 
 
 def is_certain(evidence: Evidence) -> bool:

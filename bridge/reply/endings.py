@@ -113,9 +113,19 @@ def disclaimer(lines: Lines, start: int, stop: int) -> int:
     return stop
 
 
-def is_rule(bare: str) -> bool:
-    """A line of dashes or the like."""
-    return len(bare) > 3 and not bare.strip("-_=*#~")
+def is_rule(bare: str, least: int = 4) -> bool:
+    """A line of at least so many dashes or the like."""
+    return len(bare) >= least and not bare.strip("-_=*#~")
+
+
+def is_link(bare: str) -> bool:
+    """Nothing but addresses of pages."""
+    return not _LINK.sub("", bare).strip() or (" " not in bare and bare.startswith("www."))
+
+
+def is_scanner(bare: str) -> bool:
+    """Begins what a virus scanner (Avast, AVG) appends to mail."""
+    return len(bare) < 300 and _LINK.sub("", bare).strip().casefold().startswith(vocabulary().scanners)
 
 
 def signoff(lines: Lines, start: int, stop: int) -> int:
@@ -146,13 +156,15 @@ _DASHED_NAME = re.compile(r"(?:-|–|—|~) ?[^\W\d_a-z][\w.'-]{1,20}(?: [^\W\d_
 
 
 def opens_signoff(bare: str) -> bool:
-    """A sign-off alone in its line or with the name behind it: "Kind regards, Ann"."""
+    """A sign-off alone in its line, in two languages, or with the name behind it: "Kind regards, Ann"."""
     if is_closing(bare) or _DASHED_NAME.fullmatch(bare):
         return True
     if len(bare) > 60:
         return False
     front, comma, name = bare.partition(",")
-    return bool(comma) and is_closing(front) and 0 < len(name.split()) <= 4
+    if comma and is_closing(front) and 0 < len(name.split()) <= 4:
+        return True
+    return "/" in bare and all(is_closing(part) for part in bare.split("/"))
 
 
 def has_words(lines: Lines, start: int, stop: int) -> bool:
@@ -177,6 +189,7 @@ def _contact_card(lines: Lines, start: int, stop: int) -> int:
         paragraph = lines.bare[begin:end]
         words += len(paragraph)
         if is_rule(paragraph[0]):
+            contacts += sum(bool(_CONTACT.search(bare)) for bare in paragraph)
             found = begin
             break
         if any(_APPOINTMENT.search(bare) for bare in paragraph):
@@ -187,14 +200,23 @@ def _contact_card(lines: Lines, start: int, stop: int) -> int:
         end = begin
         if any(_holds_figures(bare) for bare in paragraph):
             found = begin
-    return found if contacts >= 2 else stop
+    return found if contacts >= 2 and not _is_asked_for(lines, start, found) else stop
+
+
+def _is_asked_for(lines: Lines, start: int, at: int) -> bool:
+    """The line above announces what follows: "The new contact:"."""
+    above = next((lines.bare[row] for row in range(at - 1, start - 1, -1) if lines.bare[row]), "")
+    return above.endswith((":", "\uff1a")) and above[-2:-1].isalpha()
 
 
 _APPOINTMENT = re.compile(r"\d[:.]\d\d(?!\d)| @ ")
 
 
 def _is_prose(bare: str) -> bool:
-    return len(bare) > 90 or (bare[-1] in ".?!" and len(bare.split()) > 4)
+    if len(bare) > 90:
+        return True
+    words = bare.split()
+    return bare[-1] in ".?!" and len(words) > 4 and not (words[-1][0].isupper() and len(words[-1]) < 6)  # "Hale Ltd."
 
 
 def _holds_figures(bare: str) -> bool:

@@ -25,10 +25,16 @@ def find(lines: Lines, start: int, stop: int, hints: Hints) -> list[Cut]:
     cuts.append(Cut(begin, stop, "footer", "footer of a mailing list"))
     stop = begin
     if hints.cut_signature:
+        armour = _armour(lines, start, stop)
+        cuts += armour
+        stop = armour[0].start if armour else stop
         begin = endings.signature(lines, start, stop)
         cuts.append(Cut(begin, stop, "signature", "signature"))
         stop = begin
     if hints.cut_device:
+        begin = _scanner(lines, start, stop)
+        cuts.append(Cut(begin, stop, "device", "line that a virus scanner added"))
+        stop = begin
         begin = _devices(lines, start, stop)
         cuts.append(Cut(begin, stop, "device", "line that the client added"))
         stop = begin
@@ -44,6 +50,37 @@ def find(lines: Lines, start: int, stop: int, hints: Hints) -> list[Cut]:
         if hints.cut_device:
             cuts.append(Cut(_devices(lines, start, begin), begin, "device", "line that the client added"))
     return [cut for cut in cuts if cut.start < cut.stop]
+
+
+def _armour(lines: Lines, start: int, stop: int) -> list[Cut]:
+    """What PGP puts around a message signed in clear text (RFC 9580 §7): its head, and the signature at the end."""
+    bare = lines.bare
+    last = stop - 1
+    while last >= start and not bare[last]:
+        last -= 1
+    if last < start or bare[last] != "-----END PGP SIGNATURE-----":
+        return []
+    begin = next((at for at in range(last, start - 1, -1) if bare[at] == "-----BEGIN PGP SIGNATURE-----"), stop)
+    cuts = [Cut(begin, stop, "signature", "signature of a signed message")]
+    first = next(at for at in range(start, stop) if bare[at])
+    if bare[first] == "-----BEGIN PGP SIGNED MESSAGE-----":
+        head = next((at for at in range(first, begin) if not bare[at]), first)
+        cuts.append(Cut(start, head, "signature", "head of a signed message"))
+    return cuts
+
+
+def _scanner(lines: Lines, start: int, stop: int) -> int:
+    """Where the footer of a virus scanner at the end of the lines ``start`` to ``stop`` begins, its rule with it."""
+    for at in range(stop - 1, max(start - 1, stop - 8), -1):
+        bare = lines.bare[at]
+        if endings.is_scanner(bare):
+            begin = at
+            while begin > start and (not lines.bare[begin - 1] or endings.is_rule(lines.bare[begin - 1], 2)):
+                begin -= 1
+            return begin
+        if bare and not endings.is_link(bare):
+            break
+    return stop
 
 
 def _devices(lines: Lines, start: int, stop: int) -> int:

@@ -118,6 +118,13 @@ def separator(bare: str) -> str:
     return ""
 
 
+def says_forwarded(subject: str) -> bool:
+    """The subject is that of a forwarded message, behind what gateways put in front of it (``[EXTERNAL] FW: …``)."""
+    while subject.startswith("[") and "]" in subject:
+        subject = subject.partition("]")[2].lstrip()
+    return subject.replace("\uff1a", ":").partition(":")[0].strip().casefold() in vocabulary().forwarding
+
+
 def inline(bare: str) -> bool:
     """Several headers in one line, as HTML without breaks between them is shown: ``From: … Date: … Subject: …``."""
     kinds = set()

@@ -11,6 +11,9 @@ from bridge.reply.vocabulary import vocabulary
 
 MAX_LOOKS = 2000
 """Lines of one mail that are looked at in vain for an attribution; then no more are."""
+MAX_FENCE = 200
+"""Lines of a code block at most; a fence without an end in that distance is none."""
+_FENCE = "```"
 _COLONS = (":", "\uff1a")
 _DASHES = "-–—_=*#~\u2500"
 
@@ -57,6 +60,7 @@ class _Search:
         self.ours = tuple(item.casefold() for item in (*hints.addresses, *hints.names) if len(item) > 2)
         self.markers = tuple(" ".join(marker.split()).casefold() for marker in hints.markers if marker.strip())
         self.forwards = hints.forwarded != "cut"
+        self.forwarded = self.forwards and headers.says_forwarded(hints.subject)
         self.found = History(len(lines))
         self.looks = MAX_LOOKS
         self.passed = 0
@@ -65,12 +69,22 @@ class _Search:
     def run(self) -> History:
         lines = self.lines
         bare, depth = lines.bare, lines.depth
+        fence = -1
         for at in range(len(bare)):
-            if not bare[at]:
+            if not bare[at] or at < fence:
                 continue
-            if self._quoted(at) if depth[at] else self._look(at):
+            if bare[at].startswith(_FENCE) and not depth[at]:
+                fence = self._end_of_fence(at)
+            elif self._quoted(at) if depth[at] else self._look(at):
                 break
         return self.found
+
+    def _end_of_fence(self, at: int) -> int:
+        """The line that ends the code block (CommonMark 0.31 §4.5) that line ``at`` begins, or ``at``."""
+        for below in range(at + 1, min(at + MAX_FENCE, len(self.lines))):
+            if self.lines.bare[below].startswith(_FENCE):
+                return below + 1
+        return at
 
     def _look(self, at: int) -> bool:
         """Look at one line; True ends the search."""
@@ -101,6 +115,9 @@ class _Search:
             and headers.separator(self.lines.bare[before]) in ("rule", "bare original")
         ):
             at = before
+        if self.forwarded and kind in ("header", "separator"):
+            self.found.forward = at
+            return True
         self.found.start, self.found.kind, self.found.reason = at, kind, reason
         self.found.confidence = min(self.found.confidence, confidence)
         return True

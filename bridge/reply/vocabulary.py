@@ -51,6 +51,10 @@ class Vocabulary(NamedTuple):
     """Any of the phrases that helpdesks write above their notifications."""
     disclaimers: tuple[str, ...]
     lists: tuple[str, ...]
+    scanners: tuple[str, ...]
+    """How lines begin that virus scanners append."""
+    forwarding: frozenset[str]
+    """What stands before the colon in the subject of a forwarded message."""
     labels: dict[str, str]
     """Header label → ``from``, ``date``, ``to``, ``cc``, ``subject`` or ``other``."""
     first_words: frozenset[str]
@@ -113,6 +117,8 @@ def vocabulary() -> Vocabulary:
         above=re.compile("|".join(map(re.escape, sorted(words("above"))))),
         disclaimers=tuple(sorted(words("disclaimers"))),
         lists=tuple(sorted(words("lists"))),
+        scanners=tuple(sorted(words("scanners"))),
+        forwarding=frozenset(words("forwarding")),
         labels=labels,
         first_words=frozenset(label.split()[0] for label in labels),
     )
