@@ -9,6 +9,8 @@ from bridge.reply.vocabulary import WORD, vocabulary
 
 MAX_SIGNATURE = 16
 """Lines with words that a signature may have; what is longer is not cut."""
+MAX_CONTACT = 90
+"""Characters of a line of a contact card."""
 MAX_DEVICE = 120
 """Characters of a "Sent from my …" line."""
 
@@ -189,18 +191,22 @@ def _contact_card(lines: Lines, start: int, stop: int) -> int:
         paragraph = lines.bare[begin:end]
         words += len(paragraph)
         if is_rule(paragraph[0]):
-            contacts += sum(bool(_CONTACT.search(bare)) for bare in paragraph)
+            contacts += _contacts(paragraph)
             found = begin
             break
         if any(_APPOINTMENT.search(bare) for bare in paragraph):
             break
         if any(_is_prose(bare) for bare in paragraph) or not has_words(lines, start, begin):
             break
-        contacts += sum(bool(_CONTACT.search(bare)) for bare in paragraph)
+        contacts += _contacts(paragraph)
         end = begin
         if any(_holds_figures(bare) for bare in paragraph):
             found = begin
     return found if contacts >= 2 and not _is_asked_for(lines, start, found) else stop
+
+
+def _contacts(paragraph: list[str]) -> int:
+    return sum(len(bare) <= MAX_CONTACT and _CONTACT.search(bare) is not None for bare in paragraph)
 
 
 def _is_asked_for(lines: Lines, start: int, at: int) -> bool:
@@ -213,7 +219,7 @@ _APPOINTMENT = re.compile(r"\d[:.]\d\d(?!\d)| @ ")
 
 
 def _is_prose(bare: str) -> bool:
-    if len(bare) > 90:
+    if len(bare) > MAX_CONTACT:
         return True
     words = bare.split()
     return bare[-1] in ".?!" and len(words) > 4 and not (words[-1][0].isupper() and len(words[-1]) < 6)  # "Hale Ltd."

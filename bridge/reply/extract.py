@@ -202,8 +202,6 @@ class _Extraction:
             if kind == "blank" and not self.lines.depth[at]:
                 if pending:
                     self.cut[at] = "blank beside what is cut"
-                elif at > 0 and self.cut[at - 1]:
-                    pending = True
             else:
                 last = at
                 pending = False

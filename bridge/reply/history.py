@@ -9,7 +9,7 @@ from bridge.reply import attribution, headers, markup
 from bridge.reply.lines import Lines
 from bridge.reply.vocabulary import vocabulary
 
-MAX_LOOKS = 2000
+MAX_LOOKS = 1000
 """Lines of one mail that are looked at in vain for an attribution; then no more are."""
 MAX_FENCE = 200
 """Lines of a code block at most; a fence without an end in that distance is none."""
@@ -64,7 +64,7 @@ class _Search:
         self.found = History(len(lines))
         self.looks = MAX_LOOKS
         self.passed = 0
-        self.initials = ""
+        self.foreign = False
 
     def run(self) -> History:
         lines = self.lines
@@ -194,7 +194,7 @@ class _Search:
 
     def _attribution(self, at: int, words: str, mark: str) -> bool:
         lines = self.lines
-        after = self._barred(lines.next_words(at))
+        after = lines.next_words(at)
         quoted = after >= 0 and (lines.depth[after] > 0 or lines.mark(after) == markup.QUOTE)
         if quoted and after == at + 1 and "@" in words and attribution.is_tail(lines, after):
             found = attribution.find(lines, after, True, self.ours)
@@ -211,16 +211,16 @@ class _Search:
             return False
         if not self.looks:
             return False
-        initials = "" if quoted else self._initials(after)
-        found = attribution.find(lines, at, quoted or bool(initials) or mark == markup.ATTRIBUTION, self.ours)
+        foreign = "" if quoted or self.foreign else self._foreign_mark(after)
+        found = attribution.find(lines, at, quoted or bool(foreign) or mark == markup.ATTRIBUTION, self.ours)
         if found is None:
             self.looks -= 1
             return False
-        if initials and not self.initials:
-            self.initials = initials
+        if foreign:
+            self.foreign = True
             for below in range(after, len(lines)):
-                if lines.bare[below].startswith(initials):
-                    lines.depth[below] = 1
+                if lines.bare[below].startswith(foreign):
+                    lines.depth[below] = lines.depth[below] or 1
         return self._introduce(found)
 
     def _introduce(self, found: attribution.Attribution) -> bool:
@@ -244,23 +244,17 @@ class _Search:
             self.lines.bare[at] and not self.lines.depth[at] and at not in self.found.leads for at in range(stop)
         )
 
-    def _barred(self, at: int) -> int:
-        """Count a run of lines behind ``|`` as quoted, unless it is a table (mutt, Emacs and GroupWise quote so)."""
-        bare = self.lines.bare
-        if at >= 0 and bare[at].startswith("|") and not bare[at].endswith("|") and not self.lines.depth[at]:
-            for below in range(at, len(bare)):
-                if not bare[below].startswith("|"):
-                    break
-                self.lines.depth[below] = 1
-        return at
+    def _foreign_mark(self, at: int) -> str:
+        """What stands in front of quoted lines instead of ``>``; it counts only under an attribution.
 
-    def _initials(self, at: int) -> str:
-        """The mark that a quoted line bears: The Bat! quotes Jon Berg behind ``JB>``, Emacs' Supercite behind ``Jon>``.
-
-        They count only under an attribution, since ``SQL>`` is a prompt.
+        mutt, Emacs and GroupWise can quote behind ``|``; The Bat! quotes Jon Berg behind ``JB>`` and Emacs' Supercite
+        behind ``Jon>``. Without an attribution the former may be a table, and ``SQL>`` is a prompt.
         """
-        mark, bracket, _ = self.lines.bare[at][:12].partition(">")
-        return mark + bracket if at >= 0 and bracket and mark.isalpha() and mark[0].isupper() else ""
+        bare = self.lines.bare[at] if at >= 0 else ""
+        if bare.startswith("|"):
+            return "" if bare.endswith("|") else "|"
+        name, bracket, _ = bare[:12].partition(">")
+        return name + bracket if bracket and name.isalpha() and name[0].isupper() else ""
 
     def _lead(self, found: attribution.Attribution) -> None:
         self.found.leads.update(dict.fromkeys(range(found.first, found.last + 1), "attribution"))
