@@ -43,7 +43,7 @@ def test_twice_the_input_is_at_most_twice_the_work(name: str, hints: Hints | Non
 
 
 MOST_S = 4.0
-"""Processor time of one extraction, several times what it takes: calls do not show what happens inside an expression."""
+"""Processor time of one extraction, several times what it takes: calls do not show the work inside an expression."""
 
 
 @pytest.mark.parametrize("name", HOSTILE)
