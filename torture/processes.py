@@ -64,7 +64,7 @@ def _clock() -> Iterator[tuple[Path, Mapping[str, str]]]:
             {
                 "LD_PRELOAD": str(FAKETIME),
                 "FAKETIME_TIMESTAMP_FILE": str(file),
-                "FAKETIME_NO_CACHE": "1",
+                "FAKETIME_CACHE_DURATION": "1",
                 "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             },
         )
@@ -88,4 +88,4 @@ def _jump(offset: Path) -> None:
         fresh = offset.with_suffix(".new")
         fresh.write_text(jump + "\n")
         fresh.rename(offset)
-        time.sleep(1.0)
+        time.sleep(2.0)
