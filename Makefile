@@ -73,6 +73,18 @@ bench-sensitivity: $(VENV)/test $(VENV)/peer ## Measure the sensitivity rules: r
 
 $(VENV)/peer: | $(VENV)/python
 	$(BIN)/python -m venv $@ && $@/bin/pip install -q --disable-pip-version-check 'detect-secrets==1.5.0'
+.PHONY: bench-powercut
+CUTS ?= 2000
+bench-powercut: $(VENV)/test ## Cut the power 2,000 times under the spool, simulated (needs gcc)
+	$(BIN)/python -m benchmarks.powercut --cuts $(CUTS) --out benchmarks/results/powercut.md
+
+SCALE ?= 1
+.PHONY: torture audit-mutants
+torture: $(VENV)/system ## Kills, freezes, full and failing disks, clock jumps, hostile clients, a soak (SCALE=0.1 for a short run; needs root)
+	$(BIN)/python -m torture --scale $(SCALE) --out benchmarks/results/torture.md
+
+audit-mutants: $(VENV)/system ## Break each promise in a copy, and see that a test notices
+	$(BIN)/python -m torture.audit --out benchmarks/results/mutants.md
 
 .PHONY: generate
 generate: $(VENV)/test ## Write the generated documentation anew
