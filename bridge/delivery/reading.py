@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from structlog.typing import FilteringBoundLogger
 
 from bridge import pipeline
+from bridge.delivery.giving_back import BUSY_S, give_back
 from bridge.delivery.points import Checkpoint, Point, nothing
 from bridge.delivery.resolver import Resolver
 from bridge.errors import SpoolBroken, SpoolError, StaleToken, UnreadableMail
@@ -27,8 +28,6 @@ LEASE_S = 300.0
 """How long one entry may be in hand: two tries of the reader and as many lookups fit in."""
 IN_HAND = 4
 """Entries in hand for each worker process, so that none of them waits for a lookup."""
-BUSY_S = 1.0
-"""Wait before the spool is asked again after it was busy."""
 RESOLVE_DELAYS_S = (5.0, 30.0, 120.0, 600.0)
 
 _STATES = {"hold": State.HELD, "record": State.RECORDED, "discard": State.DISCARDED}
@@ -121,6 +120,7 @@ class Reading:
             if not error.temporary:
                 raise
             self._log.warning("spool_busy", entry=claim.entry.id, stage="reading")
+            await give_back(self._spool, claim)
         finally:
             self._busy -= 1
             self._freed.set()

@@ -11,12 +11,10 @@ from collections.abc import Sequence
 from structlog.typing import FilteringBoundLogger
 
 from bridge.delivery.gate import Gate
+from bridge.delivery.giving_back import BUSY_S, give_back
 from bridge.delivery.sending import LEASE_S, Sending
 from bridge.errors import SpoolError, StaleToken
 from bridge.spool.api import Claim, Spool
-
-BUSY_S = 1.0
-"""Wait before the spool is asked again after it was busy."""
 
 
 class Delivery:
@@ -93,6 +91,7 @@ class Delivery:
             if not error.temporary:
                 raise
             self._log.warning("spool_busy", entry=claim.entry.id, stage="delivery")
+            await give_back(self._spool, claim)
         finally:
             self._busy -= 1
             self._freed.set()
