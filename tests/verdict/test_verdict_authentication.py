@@ -5,9 +5,10 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from bridge.intake.data import normalise_newlines
 from bridge.mail import authenticate, read
 from bridge.mail.authres import Result, dmarc_results
 from bridge.mail.structured import Bare, bare
@@ -299,6 +300,47 @@ def test_what_comes_after_a_line_that_is_no_field_is_no_field() -> None:
 def test_the_relays_field_survives_a_header_that_is_cut() -> None:
     assert judge(OURS, RELAY, PASS, FROM, *[f"X-{n}: y" for n in range(3000)]).result == "pass"
     assert judge(OURS, RELAY, FROM, *[f"X-{n}: {'y' * 200}" for n in range(3000)], PASS).result == "unknown"
+
+
+SENT = st.lists(
+    st.sampled_from(
+        [
+            *(piece.encode() for piece in (PASS, FAIL, RELAY, EARLIER, OURS, FROM, "Subject: x")),
+            *(b"Authentication-Results:", b" mx.example.com;", b"dmarc=pass", b" header.from=example.net", b"From:"),
+            *(
+                b"\r\n",
+                b"\r\n",
+                b"\r\n ",
+                b"\r",
+                b"\n",
+                b"\r\n\r\n",
+                b'"',
+                b"(",
+                b")",
+                b"\\",
+                b"\0",
+                b":",
+                b" ",
+                b"\xff",
+            ),
+        ]
+    ),
+    max_size=14,
+)
+
+
+@given(SENT)
+@example([b"Subject: x\r", PASS.encode(), b"\r\n"])
+@example([b"Subject: x\n", PASS.encode(), b"\r\n"])
+def test_nothing_that_a_sender_sends_makes_a_failure_a_pass(sent: list[bytes]) -> None:
+    """Whatever stands below the relay's Received, as the bridge stores it: at worst it is doubt."""
+    top = f"{OURS}\r\n{FAIL}\r\n{RELAY}\r\n".encode()
+    for hops, above in ((0, top), (1, top), (0, top.replace(FAIL.encode() + b"\r\n", b""))):
+        mail = read(normalise_newlines(above + b"".join(sent) + b"\r\nFrom: anna@example.net\r\n\r\nHello\r\n"))
+        found = authenticate(
+            mail, client_ip="10.0.0.1", relay_networks=NETWORKS, authserv_id="mx.example.com", trusted_hops=hops
+        )
+        assert found.result != "pass"
 
 
 @given(st.text(alphabet='mx.example.com;= "()\\dmarcpsheaderfrom\t\u00e5', max_size=120))
