@@ -82,7 +82,9 @@ class PatternMatcher:
 
     @property
     def gate(self) -> str:
-        """The pattern, or what must stand near it when that says more."""
+        """The pattern, or what must stand near it when that says more; none for whole words, which every text has."""
+        if self.word:
+            return ""
         return str(self.pattern.pattern if self.near is None else self.near.pattern)
 
     def find(self, text: str) -> Iterator[Hit]:
@@ -142,8 +144,9 @@ class _Group:
         except re2.error:  # each alone is small enough, together they are not
             return cls(rules, None)
 
-    def open(self, text: str) -> bool:
-        return self.gate is None or self.gate.search(text) is not None
+    def open(self, data: bytes) -> bool:
+        """UTF-8, encoded once for all groups."""
+        return self.gate is None or self.gate.search(data) is not None
 
 
 _GROUP = 8
@@ -169,6 +172,7 @@ class Rules:
 
     def candidates(self, scope: str, text: str) -> Iterator[Rule]:
         """The rules in force that look at ``scope`` and may match ``text``."""
+        data = text.encode()
         for group in self._groups[scope]:
-            if group.open(text):
+            if group.open(data):
                 yield from group.rules

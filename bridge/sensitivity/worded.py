@@ -7,6 +7,8 @@ import re
 from bridge.sensitivity import lexicon, shape
 
 _PARTS = re.compile(r"[^\W\d_]+")
+_ODD = re.compile(r"[/:\\=()\[\]{},']")
+_DIGIT = re.compile(r"\d")
 _SIGN = re.compile(r"[^\w.\-]")
 _BETWEEN = re.compile(r"[^\W\d_][!#$%&*+;^?~§@][^\W\d_]")
 _YEAR = re.compile(r"-(?:19|20)\d\d$")
@@ -61,9 +63,9 @@ def _technical(word: str) -> bool:
 def _chosen(text: str) -> list[str]:
     """The runs of letters of what may be a chosen password; none of what is not."""
     word = shape.trim(text)
-    if not 8 <= len(word) <= 40 or shape.grade(word) < shape.STRONG or any(c in "/:\\=()[]{},'" for c in word):
+    if not 8 <= len(word) <= 40 or _ODD.search(word) or not _DIGIT.search(word):
         return []
-    if not word[0].isalnum() or not any(c.isdigit() for c in word) or word.upper() == word:
+    if not word[0].isalnum() or word.upper() == word or shape.grade(word) < shape.STRONG:
         return []
     parts = _PARTS.findall(word)
     return [] if _technical(word) or sum(map(len, parts)) < 4 else parts
