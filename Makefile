@@ -42,6 +42,17 @@ check: $(VENV)/test ## Lint, types, import order, locks and generated files up t
 test-system: $(VENV)/system ## Kills, fuzzers, Chromium, Postfix (needs the Debian packages that .ci/run installs)
 	$(BIN)/pytest -q -m system --timeout 600
 
+EACH ?= 40
+KILLS ?= 25
+RANDOM_KILLS ?= 500
+MAILS ?= 10000
+.PHONY: test-faults
+test-faults: $(VENV)/test ## 4,000 API faults, a kill at every point of a mail's way, kills at random, an outage of eight hours
+	$(BIN)/python -m tests.faults.programme --each $(EACH)
+	$(BIN)/python -m tests.faults.kills --each $(KILLS) --random $(RANDOM_KILLS)
+	$(BIN)/python -m tests.faults.outage --mails $(MAILS) --tickets 500
+	$(BIN)/python -m tests.faults.outage --mails $(MAILS) --tickets 500 --rate-limit 6000
+
 .PHONY: test-shared
 test-shared: $(VENV)/test ## The tests that read ../shared
 	$(BIN)/pytest -q -m shared --timeout 600
@@ -85,6 +96,15 @@ torture: $(VENV)/system ## Kills, freezes, full and failing disks, clock jumps, 
 
 audit-mutants: $(VENV)/system ## Break each promise in a copy, and see that a test notices
 	$(BIN)/python -m torture.audit --out benchmarks/results/mutants.md
+
+.PHONY: bench-intake
+bench-intake: $(VENV)/test ## Measure the intake while it delivers, beside its peers, and the spool (Debian's postfix, gcc; 20 minutes)
+	$(BIN)/python -m benchmarks.intake --out benchmarks/results/intake.md; intake=$$?; $(BIN)/python -m benchmarks.spool --out benchmarks/results/spool.md && exit $$intake
+
+.PHONY: bench-powercut
+CUTS ?= 2000
+bench-powercut: $(VENV)/test ## Cut the power 2,000 times under the spool, simulated (needs gcc)
+	$(BIN)/python -m benchmarks.powercut --cuts $(CUTS) --out benchmarks/results/powercut.md
 
 .PHONY: generate
 generate: $(VENV)/test ## Write the generated documentation anew

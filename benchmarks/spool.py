@@ -1,4 +1,4 @@
-"""How fast the SQLite spool is, against this disk's own syncs: ``python -m benchmarks.spool``; part of ``make bench-intake``.
+"""How fast the SQLite spool is, against this disk's own syncs: ``python -m benchmarks.spool`` (``make bench-intake``).
 
 Exits with 1 when a target is missed. The slow disk is a preloaded shim (``tests/powercut/recorder.c``, gcc) that makes
 every sync wait 5 ms longer.
@@ -103,8 +103,8 @@ def fill(path: Path, number: int, *, hot: bool) -> None:
             for seq in range(1, number + 1)
         )
         db.executemany(
-            "INSERT INTO entries (seq, id, mail, state, reason, lane, envelope, decision, message_id, sender, accepted_at, "
-            "updated_at, next_at) VALUES (?, ?, 1, 'ready', 'waiting', ?, ?, ?, ?, 'a@b', ?, ?, ?)",
+            "INSERT INTO entries (seq, id, mail, state, reason, lane, envelope, decision, message_id, sender, "
+            "accepted_at, updated_at, next_at) VALUES (?, ?, 1, 'ready', 'waiting', ?, ?, ?, ?, 'a@b', ?, ?, ?)",
             rows,
         )
         db.execute("UPDATE entries SET head = 1 WHERE seq IN (SELECT min(seq) FROM entries GROUP BY lane)")
@@ -177,8 +177,8 @@ def main() -> int:
 
 HEADING = """# The spool
 
-Written by `make bench-intake` (`python -m benchmarks.spool`): the SQLite spool on this disk, every change synced. The disk's
-own rate is taken in the same run, in alternating rounds.
+Written by `make bench-intake` (`python -m benchmarks.spool`): the SQLite spool on this disk, every change synced. The
+disk's own rate is taken in the same run, in alternating rounds.
 
 """
 

@@ -22,6 +22,7 @@ from bridge.errors import BridgeError, ConfigurationError, SpoolError, UnknownEn
 from bridge.loading_cli import WITHOUT_API, examples, settings_of
 from bridge.queue_cli import queue
 from bridge.sensitivity_cli import commands as sensitivity_commands
+from bridge.spool_cli import spool
 
 EXIT_WRONG, EXIT_BROKEN, EXIT_LATER, EXIT_CONFIG = 1, 74, 75, 78
 
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 app.add_typer(queue, name="queue")
 app.add_typer(sensitivity_commands, name="sensitivity")
+app.add_typer(spool, name="spool")
 
 
 def main() -> None:

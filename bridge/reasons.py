@@ -83,8 +83,8 @@ REASONS: dict[Reason, str] = {
     Reason.BAD_SIGNATURE: "The signed address does not verify, and BRIDGE_SIGNED_ADDRESSES=enforce.",
     Reason.SENDER_NOT_AUTHENTICATED: "The ticket's number can be guessed and the sender is not authenticated "
     "(BRIDGE_NUMBER_POLICY). Look at the mail; release it if it is genuine.",
-    Reason.SENDER_NOT_KNOWN: "The sender was not seen on this ticket before (BRIDGE_NUMBER_POLICY=known). "
-    "A release remembers the pair.",
+    Reason.SENDER_NOT_KNOWN: "The sender was not seen on this ticket before, nor is in its ccEmails "
+    "(BRIDGE_NUMBER_POLICY=known). A release remembers the pair.",
     Reason.EMPTY_REPLY: "Nothing was newly written and nothing is attached.",
     Reason.UNREADABLE: "The mail broke its reader or the reader's limits. The raw mail is whole: export it and look.",
     Reason.LOOP: "The mail went through this bridge before, or through too many hops. Find the loop first.",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from bridge.delivery.client import TicketApi
+from bridge.delivery.client import Answer, TicketApi
 from bridge.delivery.gate import Gate
 from bridge.delivery.ledger import Ledger, result_of
 from bridge.delivery.outcome import Outcome
-from bridge.delivery.outgoing import NEW
+from bridge.delivery.outgoing import NEW, Outgoing
 from bridge.delivery.points import Point
 from bridge.delivery.probe import rights
+from bridge.delivery.reconcile import Found, Window, message_on
+from bridge.delivery.reconciling import Deliver
 from bridge.delivery.resolver import staff_texts
 from bridge.delivery.schedule import WAITS
 from bridge.errors import ApiError
@@ -24,15 +26,22 @@ _LATER = frozenset({*WAITS, Outcome.NOT_SENT, Outcome.UNKNOWN})
 class Examining:
     """Looks at tickets that refused something."""
 
-    def __init__(self, ledger: Ledger, api: TicketApi, gate: Gate, closed_tickets: str) -> None:
-        """``closed_tickets`` is ``reopen`` or ``hold``."""
+    def __init__(
+        self, ledger: Ledger, api: TicketApi, gate: Gate, closed_tickets: str, deadline_s: float, delivered: Deliver
+    ) -> None:
+        """``closed_tickets`` is ``reopen`` or ``hold``; ``delivered`` settles what is there in spite of a refusal."""
         self._ledger = ledger
         self._api = api
         self._gate = gate
         self._reopens = closed_tickets == "reopen"
+        self._deadline_s = deadline_s
+        self._delivered = delivered
 
-    async def examine(self, claim: Claim, decision: Decision, outcome: Outcome, *, upload: bool = False) -> None:
-        """Settles the claim: ready again, held, or later. ``upload``: a file was refused, not a message."""
+    async def examine(self, claim: Claim, decision: Decision, outcome: Outcome, sent: Outgoing | None) -> None:
+        """Settles the claim: delivered after all, ready again, held, or later.
+
+        ``sent`` is what was refused; None when it was no message, but a file.
+        """
         if claim.entry.lane.startswith(NEW):
             await self._forbidden_or_refused(claim, outcome)
             return
@@ -43,13 +52,27 @@ class Examining:
             return
         self._gate.answered(answer)
         self._ledger.checkpoint(Point.EXAMINED)
+        if sent is not None and await self._is_there(claim, decision, sent, answer):
+            return
         if answer.body.get("status") == "closed":
             await self._ledger.spool.remember_texts(claim.entry.lane, staff_texts(answer.body))
             await self._closed(claim, decision)
-        elif upload:
+        elif sent is None:
             await self._ledger.settle(claim, State.READY, Reason.RETRY)
         else:
             await self._forbidden_or_refused(claim, outcome)
+
+    async def _is_there(self, claim: Claim, decision: Decision, sent: Outgoing, answer: Answer) -> bool:
+        """A refusal that was applied all the same: then it is delivered."""
+        attempt = claim.attempts[-1]
+        window = Window(attempt.intent_at, attempt.intent_at + self._deadline_s)
+        confirmed = await self._ledger.spool.confirmed_ids(sent.ticket)
+        look = message_on(answer.body, sent.text, encrypted=sent.encrypted, window=window, confirmed=confirmed)
+        if look.found is not Found.OURS:
+            return False
+        result = AttemptResult(Outcome.DELIVERED, attempt.status, request_id=attempt.request_id, message_id=look.id)
+        await self._delivered(claim, decision, attempt, result)
+        return True
 
     async def _forbidden_or_refused(self, claim: Claim, outcome: Outcome) -> None:
         """403: does the key do anything at all? Then it is about this ticket."""

@@ -18,7 +18,13 @@ from bridge.errors import ApiError, Problem, UnknownOutcome
 from bridge.reasons import Reason
 from bridge.spool.api import Attempt, AttemptResult, Claim, Kind, Settlement, Spool, State
 
-_STATES = {Act.RETRY: State.READY, Act.WAIT: State.READY, Act.LOOK: State.UNKNOWN, Act.HOLD: State.HELD}
+_STATES = {
+    Act.RETRY: State.READY,
+    Act.WAIT: State.READY,
+    Act.CHECK: State.UNKNOWN,
+    Act.LOOK: State.UNKNOWN,
+    Act.HOLD: State.HELD,
+}
 _ALERTS = frozenset({Reason.UNEXPECTED_ANSWER, Reason.OUTCOME_UNDECIDABLE, Reason.INTERNAL_ERROR})
 """Held for something that should not happen: logged as an error."""
 
@@ -46,7 +52,13 @@ class Ledger:
         """Close an attempt without moving the entry; the claim with the attempt as it is now."""
         await self.spool.finish(claim, attempt.number, result)
         self.checkpoint(after)
-        done = replace(attempt, settled_at=self.clock(), outcome=result.outcome, status=result.status)
+        done = replace(
+            attempt,
+            settled_at=self.clock(),
+            outcome=result.outcome,
+            status=result.status,
+            request_id=result.request_id,
+        )
         others = tuple(item for item in claim.attempts if item.number != attempt.number)
         return replace(claim, attempts=(*others, done))
 
@@ -86,7 +98,7 @@ class Ledger:
 
     async def take(self, step: Step, claim: Claim, attempt: Attempt | None, result: AttemptResult | None) -> None:
         """Do what the schedule decided (anything but ``done`` and ``examine``)."""
-        counted = step.act is not Act.WAIT
+        counted = step.act not in (Act.WAIT, Act.CHECK)
         await self.settle(claim, _STATES[step.act], step.reason, attempt, result, at=step.at, counted=counted)
 
     def step(self, outcome: Outcome, claim: Claim) -> Step:

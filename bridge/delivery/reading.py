@@ -149,11 +149,18 @@ class Reading:
         self._checkpoint(Point.READ)
         addressed = self._addressed(claim.entry.envelope)
         numbers: dict[str, str] = {}
+        copied_on: frozenset[str] | None = None
         while True:
-            decision = await self._decide(claim, mail, addressed, numbers)
+            decision = await self._decide(claim, mail, addressed, numbers, copied_on or frozenset())
             number = self._unresolved(decision, mail, addressed, numbers)
             if not number:
-                break
+                if decision.verdict.reason is not Reason.SENDER_NOT_KNOWN or copied_on is not None:
+                    break
+                copied_on = await self._copied_on(decision, numbers)
+                if copied_on is None:
+                    await self._later(claim, counted=False)
+                    return
+                continue
             found = await self._resolver.resolve(number, claim.entry.attempts)
             if found.hold is not None:
                 decision = replace(decision, verdict=Verdict("hold", found.hold))
@@ -166,8 +173,23 @@ class Reading:
         await self._file(claim, decision, mail, numbers)
         self._checkpoint(Point.FILED)
 
+    async def _copied_on(self, decision: Decision, numbers: Mapping[str, str]) -> frozenset[str] | None:
+        """The ticket, when its ``ccEmails`` name the authenticated sender (design §8); None: ask again later."""
+        if decision.reference is None or decision.sender is None:
+            return frozenset()
+        ticket = numbers.get(decision.reference.ticket, decision.reference.ticket)
+        copied = await self._resolver.copied(ticket)
+        if copied is None:
+            return None
+        return frozenset({ticket}) if decision.sender.address.lower() in copied else frozenset()
+
     async def _decide(
-        self, claim: Claim, mail: InboundMail, addressed: pipeline.Addressed, numbers: dict[str, str]
+        self,
+        claim: Claim,
+        mail: InboundMail,
+        addressed: pipeline.Addressed,
+        numbers: dict[str, str],
+        copied_on: frozenset[str],
     ) -> Decision:
         entry = claim.entry
         named = [entry.override] if entry.override else list(pipeline.named_tickets(mail, addressed))
@@ -185,7 +207,13 @@ class Reading:
                 entry_id=entry.id,
             )
         )
-        context = replace(context, numbers=numbers, override=entry.override, released=entry.released)
+        context = replace(
+            context,
+            numbers=numbers,
+            override=entry.override,
+            released=entry.released,
+            known_sender_of=context.known_sender_of | copied_on,
+        )
         return await self._isolation.decide(mail, entry.envelope, addressed, self._config.policy, context)
 
     @staticmethod

@@ -60,8 +60,13 @@ class Reconciling:
 
     async def _absent(self, claim: Claim, attempt: Attempt) -> None:
         """Look again, or send again when it was looked often enough. A 201 said that it is there: then never again."""
+        if attempt.outcome in WAITS:
+            # The API refused it for a reason that is over, and it is not there: once is enough.
+            await self._ledger.settle(claim, State.READY, Reason.WAITING, counted=False)
+            return
         looks = looks_done(attempt.outcome) + 1
-        at = next_look(looks, self._ledger.clock(), self._ledger.pace)
+        now = self._ledger.clock()
+        at = next_look(looks, now - attempt.intent_at, now, self._ledger.pace)
         result = replace(_known(attempt), outcome=f"{ABSENT}{looks}")
         if at is not None:
             await self._ledger.settle(claim, State.UNKNOWN, Reason.RETRY, attempt, result, at=at, counted=False)
@@ -69,7 +74,6 @@ class Reconciling:
             await self._undecidable(claim, attempt)
         else:
             step = self._ledger.again(claim)
-            now = self._ledger.clock()
             # The looks were the wait; only a message that is absent again and again backs off.
             at = now if step.act is Act.RETRY and claim.entry.attempts <= 1 else step.at
             await self._ledger.take(replace(step, at=at), claim, attempt, result)
@@ -112,6 +116,9 @@ class Reconciling:
     async def _cannot_look(self, claim: Claim, error: ApiError, attempt: Attempt) -> None:
         outcome = self._gate.failed(error, claim.entry.lane)
         step = self._ledger.again(claim)
+        if outcome in _NEVER and attempt.outcome in WAITS:
+            await self._ledger.settle(claim, State.READY, Reason.WAITING, counted=False)
+            return
         if outcome in _NEVER or step.act is Act.HOLD:
             await self._undecidable(claim, attempt)
             return

@@ -55,6 +55,18 @@ class Resolver:
         finally:
             self._locks.pop(number, None)
 
+    async def copied(self, ticket: str) -> frozenset[str] | None:
+        """The addresses in a ticket's ``ccEmails``, lower case; none when the API will not say; None: ask later."""
+        if not self._gate.state().open:
+            return None
+        try:
+            answer = await self._api.get_ticket(ticket)
+        except ApiError as error:
+            return None if self._gate.failed(error, ticket) in WAITS else frozenset()
+        self._gate.answered(answer)
+        found = answer.body.get("ccEmails")
+        return frozenset(str(one).strip().lower() for one in found) if isinstance(found, list) else frozenset()
+
     async def _ask(self, number: str, failures: int) -> Resolution:
         try:
             answer = await self._api.get_ticket(number)

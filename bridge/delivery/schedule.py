@@ -12,6 +12,8 @@ from bridge.reasons import Reason
 JITTER = 0.2
 MAX_AGE_S = 5 * 86_400.0
 """How long an entry is tried, paused time not counted."""
+SETTLED_S = 900.0
+"""Age from which an attempt that was applied is surely shown."""
 RATE_LIMIT_CAP_S = 3600.0
 WRONG_URL_TICKETS, WRONG_URL_WINDOW_S = 5, 300.0
 
@@ -51,6 +53,8 @@ class Act(StrEnum):
     """Look at the time given whether it was applied."""
     WAIT = "wait"
     """Send again when the gate opens; the try does not count, and nothing expires."""
+    CHECK = "check"
+    """The same, but look once before: a refusal that was applied all the same must not be posted twice."""
     EXAMINE = "examine"
     """Look at the ticket now: the refusal may be about its state, or about the key."""
     HOLD = "hold"
@@ -86,7 +90,7 @@ def next_step(outcome: Outcome, attempts: int, age_s: float, now: float, *, chan
     if outcome is Outcome.UNKNOWN:
         return Step(Act.LOOK, now + pace.looks_s[0], Reason.RETRY)
     if outcome in WAITS:
-        return Step(Act.WAIT, now, Reason.PAUSED)
+        return Step(Act.WAIT if outcome is Outcome.CERTIFICATE else Act.CHECK, now, Reason.PAUSED)
     if outcome in (Outcome.MAYBE_CLOSED, Outcome.FORBIDDEN):
         return Step(Act.EXAMINE, now, Reason.WAITING)
     if outcome is Outcome.NOT_SENT:
@@ -107,9 +111,14 @@ def backoff(attempts: int, chance: float, pace: Pace) -> float:
     return base * (1 - JITTER + 2 * JITTER * chance)
 
 
-def next_look(looks: int, now: float, pace: Pace) -> float | None:
-    """When to look again after ``looks`` that found nothing; None when it was looked often enough to be sure."""
-    return now + pace.looks_s[looks] if looks < len(pace.looks_s) else None
+def next_look(looks: int, age_s: float, now: float, pace: Pace) -> float | None:
+    """When to look again after ``looks`` that found nothing; None when it was looked often enough to be sure.
+
+    ``age_s`` is how long ago the attempt was made: after an outage nothing lags behind any more.
+    """
+    if looks >= len(pace.looks_s):
+        return None
+    return now + (pace.looks_s[0] if age_s >= SETTLED_S else pace.looks_s[looks])
 
 
 def rate_limit_pause(retry_after_s: float | None, chance: float) -> float:

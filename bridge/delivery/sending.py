@@ -8,7 +8,7 @@ Fails with ``SpoolError``; the claim then lapses with its lease, and what was in
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bridge.delivery import uploads
 from bridge.delivery.client import Answer, TicketApi
@@ -64,7 +64,7 @@ class Sending:
         self._gate = gate
         self._config = config
         self._uploading = Uploading(ledger, api, gate, config.limits, attachment)
-        self._examining = Examining(ledger, api, gate, config.closed_tickets)
+        self._examining = Examining(ledger, api, gate, config.closed_tickets, config.deadline_s, self._delivered)
         self._reconciling = Reconciling(ledger, api, gate, config.deadline_s, self._delivered)
 
     async def send(self, claim: Claim) -> None:
@@ -109,7 +109,7 @@ class Sending:
             answer = await self._request(sent)
         except ApiError as error:
             self._ledger.checkpoint(Point.ANSWERED)
-            await self._failed(claim, decision, attempt, error)
+            await self._failed(claim, decision, sent, attempt, error)
             return
         self._ledger.checkpoint(Point.ANSWERED)
         self._gate.answered(answer)
@@ -155,7 +155,9 @@ class Sending:
             remember_sender=certain,
         )
 
-    async def _failed(self, claim: Claim, decision: Decision, attempt: Attempt, error: ApiError) -> None:
+    async def _failed(
+        self, claim: Claim, decision: Decision, sent: Outgoing, attempt: Attempt, error: ApiError
+    ) -> None:
         """What an unsuccessful request leads to: the outcome table."""
         outcome = self._gate.failed(error, claim.entry.lane)
         before = sum(item.outcome == Outcome.WRONG_URL for item in claim.attempts)
@@ -163,16 +165,18 @@ class Sending:
             outcome = Outcome.UNEXPECTED
         if self._ledger.step(outcome, claim).act is Act.EXAMINE:
             claim = await self._ledger.finish(claim, attempt, result_of(error, outcome), Point.EXAMINING)
-            await self._examining.examine(claim, decision, outcome)
+            await self._examining.examine(claim, decision, outcome, sent)
         else:
             await self._take(claim, attempt, error, outcome)
 
     async def _upload_stopped(self, claim: Claim, decision: Decision, outcome: Outcome) -> None:
         step = self._ledger.step(outcome, claim)
         if step.act is Act.EXAMINE:
-            await self._examining.examine(claim, decision, outcome, upload=True)
+            await self._examining.examine(claim, decision, outcome, None)
         else:
-            await self._ledger.take(step, claim, None, None)
+            # No message was sent: there is nothing to look for.
+            act = Act.WAIT if step.act is Act.CHECK else step.act
+            await self._ledger.take(replace(step, act=act), claim, None, None)
 
     async def _take(self, claim: Claim, attempt: Attempt, error: ApiError, outcome: Outcome) -> None:
         await self._ledger.take(self._ledger.step(outcome, claim), claim, attempt, result_of(error, outcome))

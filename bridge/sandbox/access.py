@@ -76,13 +76,16 @@ def rate_limited(headers: dict[str, str]) -> Refusal:
 
 
 class RateLimiter:
-    """At most ``per_minute`` requests a minute and key, in fixed windows that open with a key's first request."""
+    """At most ``limit`` requests a window and key, in fixed windows that open with a key's first request."""
 
-    def __init__(self, per_minute: int | None, clock: Callable[[], float] = time.time) -> None:
-        """``None`` limits nothing and sends no headers. Raises ``ConfigurationError`` below 1."""
-        if per_minute is not None and per_minute < 1:
-            raise ConfigurationError("the sandbox's rate limit must be at least 1 request a minute")
-        self._limit = per_minute
+    def __init__(
+        self, limit: int | None, clock: Callable[[], float] = time.time, *, window_s: float = _WINDOW_S
+    ) -> None:
+        """``None`` limits nothing and sends no headers. Raises ``ConfigurationError`` below 1 request, or 1 second."""
+        if limit is not None and (limit < 1 or not 1 <= window_s < math.inf):
+            raise ConfigurationError("the sandbox's rate limit must be at least 1 request, its window 1 second")
+        self._window_s = window_s
+        self._limit = limit
         self._clock = clock
         self._windows: dict[str, tuple[float, int]] = {}
 
@@ -92,12 +95,12 @@ class RateLimiter:
             return {}
         now = self._clock()
         opened, used = self._windows.get(label, (now, 0))
-        if now - opened >= _WINDOW_S:
+        if now - opened >= self._window_s:
             opened, used = now, 0
         self._windows[label] = (opened, used + 1)
-        headers = limit_headers(self._limit, max(0, self._limit - used - 1), opened + _WINDOW_S)
+        headers = limit_headers(self._limit, max(0, self._limit - used - 1), opened + self._window_s)
         if used >= self._limit:
-            raise rate_limited({"Retry-After": str(max(1, math.ceil(opened + _WINDOW_S - now))), **headers})
+            raise rate_limited({"Retry-After": str(max(1, math.ceil(opened + self._window_s - now))), **headers})
         return headers
 
 

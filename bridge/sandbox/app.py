@@ -37,9 +37,10 @@ class Sandbox:
         write_only_keys: Sequence[str] = (),
         database: str | None = None,
         rate_limit: int | None = None,
+        rate_window_s: float = 60.0,
     ) -> None:
-        """``rate_limit``: requests a minute and key; None for none. Raises ``ConfigurationError``."""
-        ring, limiter = KeyRing(keys, write_only_keys), RateLimiter(rate_limit)
+        """``rate_limit``: requests a window and key; None for none. Raises ``ConfigurationError``."""
+        ring, limiter = KeyRing(keys, write_only_keys), RateLimiter(rate_limit, window_s=rate_window_s)
         self.store = Store(database)
         self.connections = Connections()
         self.armoury = Armoury(self.store.ids)

@@ -14,6 +14,11 @@ PLACES = ("before", "after")
 FORMS = ("problem", "html", "broken", "empty")
 ENDINGS = ("reset", "close")
 RETRY_AFTER_FORMS = ("seconds", "date")
+STRIKE_PLACES = ("head", "body", "applied", "answered")
+"""Where ``strike`` happens: the head was read, half the body was, the request was applied, its status went out."""
+EARLY = frozenset({"head", "body"})
+STRIKES = ("answer", "cut", "drip", "huge", "reset", "close", "stall", "not_http")
+"""What ``strike`` does: answers with ``status`` (whole, cut, byte by byte, or too long), or breaks the exchange."""
 TARGETS: Mapping[str, str] = {
     "any": "every API request",
     "messages": "replies to a ticket",
@@ -65,6 +70,12 @@ KINDS: Mapping[str, Kind] = {
     "drip": Kind("applied; the answer goes out a byte each `seconds`", seconds=0.1),
     "huge_body": Kind("applied; the answer is followed by `bytes` of blanks", frozenset({"bytes"})),
     "not_http": Kind("answers bytes that are not HTTP", frozenset({"place"})),
+    "strike": Kind(
+        "at `place` in the exchange, `how` happens",
+        frozenset({"place", "how", "status", "form", "code", "retry_after", "bytes"}),
+        seconds=0.1,
+        place="applied",
+    ),
 }
 
 
@@ -87,6 +98,8 @@ class Fault:
     how: str = "reset"
     length: int | None = None
     bytes: int = 67_108_864
+    ticket: str | None = None
+    """The ticket that a request must name; None for any."""
     members: frozenset[str] = field(default_factory=frozenset)
 
     def shown(self) -> dict[str, object]:
@@ -94,8 +107,8 @@ class Fault:
         own = {name: getattr(self, name) for name in sorted(self.members)}
         expires = None if self.expires_at is None else iso(self.expires_at)
         return {
-            "id": self.id, "fault": self.name, "on": self.on, "count": self.remaining, "seconds": self.seconds,
-            "expiresAt": expires, **own,
+            "id": self.id, "fault": self.name, "on": self.on, "ticket": self.ticket, "count": self.remaining,
+            "seconds": self.seconds, "expiresAt": expires, **own,
         }  # fmt: skip
 
 
@@ -142,7 +155,7 @@ def parse(members: Mapping[str, object], fault_id: str, now: float) -> Fault:
     if not name:
         raise invalid(*read.errors)
     kind = KINDS[name]
-    for unknown in sorted(members.keys() - kind.members - {"fault", "count", "on", "seconds"}):
+    for unknown in sorted(members.keys() - kind.members - {"fault", "count", "on", "seconds", "ticket"}):
         read.refuse(unknown, f"{name} has no such member")
     seconds = read.seconds()
     lifetime = seconds if kind.seconds is None else None
@@ -151,6 +164,10 @@ def parse(members: Mapping[str, object], fault_id: str, now: float) -> Fault:
     code = members.get("code")
     if code is not None and not isinstance(code, str):
         read.refuse("code", "a string")
+    ticket = members.get("ticket")
+    if ticket is not None and not isinstance(ticket, str):
+        read.refuse("ticket", "a string")
+    strikes = name == "strike"
     fault = Fault(
         id=fault_id,
         name=name,
@@ -158,14 +175,15 @@ def parse(members: Mapping[str, object], fault_id: str, now: float) -> Fault:
         remaining=count,
         seconds=kind.seconds if seconds is None else seconds,
         expires_at=None if lifetime is None else now + lifetime,
-        place=read.choice("place", PLACES, kind.place),
+        place=read.choice("place", STRIKE_PLACES if strikes else PLACES, kind.place),
         status=read.whole("status", 200, 599, 503) or 503,
         form=read.choice("form", FORMS, "problem"),
         code=code if isinstance(code, str) else None,
         retry_after=read.choice("retry_after", RETRY_AFTER_FORMS, "seconds"),
-        how=read.choice("how", ENDINGS, "reset"),
+        how=read.choice("how", STRIKES, "answer") if strikes else read.choice("how", ENDINGS, "reset"),
         length=read.whole("length", 0, MAX_COUNT, None),
         bytes=read.whole("bytes", 1, MAX_HUGE_BYTES, 67_108_864) or 1,
+        ticket=ticket if isinstance(ticket, str) else None,
         members=kind.members,
     )
     if read.errors:
@@ -214,13 +232,13 @@ class Armoury:
         self._armed = [fault for fault in self._armed if fault.expires_at is None or fault.expires_at > now]
         return list(self._armed)
 
-    def meet(self, operation: str) -> Fault | None:
-        """The fault that this request meets, which counts it."""
+    def meet(self, operation: str, path: str = "") -> Fault | None:
+        """The fault that a request for ``path`` meets, which counts it."""
         if not self._armed:
             return None
         groups = _OPERATION_GROUPS.get(operation, frozenset({"any"}))
         for fault in self.armed():
-            if fault.on in groups:
+            if fault.on in groups and (fault.ticket is None or fault.ticket in path.split("/")):
                 if fault.remaining is not None:
                     fault.remaining -= 1
                     if not fault.remaining:

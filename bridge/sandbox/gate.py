@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bridge.sandbox.faults import Armoury, Fault
+from bridge.sandbox.faults import EARLY, Armoury, Fault
 from bridge.sandbox.ids import IdSource
 from bridge.sandbox.journal import Journal, Trace
 from bridge.sandbox.mischief import BEHAVIOURS, refused
@@ -56,6 +56,18 @@ async def read_whole(receive: Receive, limit: int) -> bytes | None:
             return b"".join(chunks)
 
 
+async def read_half(receive: Receive, scope: Scope) -> bytes:
+    """Half of the request's body, or a little more; less when the client goes away."""
+    length = next((int(value) for name, value in scope["headers"] if name == b"content-length"), 0)
+    seen = b""
+    while len(seen) < length // 2:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            break
+        seen += message.get("body", b"")
+    return seen
+
+
 @dataclass(frozen=True, slots=True)
 class Gate:
     """An ASGI application around the API's router."""
@@ -72,6 +84,12 @@ class Gate:
         scope.setdefault("state", {})["trace"] = trace
         exchange = Exchange(scope, receive, send, self.connections)
         upload = trace.operation == "attachments"
+        fault = self.armoury.meet(trace.operation, scope["path"])
+        if fault is not None and fault.place in EARLY:
+            seen = await read_half(receive, scope) if fault.place == "body" else b""
+            self.journal.received(trace, seen, textual=not upload)
+            await self._meet(fault, trace, scope, seen, exchange)
+            return
         try:
             body = await read_whole(receive, MAX_UPLOAD_BYTES if upload else MAX_JSON_BYTES)
         except TooLarge:
@@ -84,7 +102,6 @@ class Gate:
         if body is None:
             return
         self.journal.received(trace, body, textual=not upload)
-        fault = self.armoury.meet(trace.operation)
         if fault is None:
             answer = await call(self.api, scope, body)
             trace.status = answer.status

@@ -8,9 +8,10 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from email.utils import formatdate
 from http import HTTPStatus
+from itertools import chain
 
 from bridge.sandbox.access import limit_headers, rate_limited, unauthorized
-from bridge.sandbox.faults import Fault
+from bridge.sandbox.faults import EARLY, Fault
 from bridge.sandbox.problems import DEFAULT_CODES, PROBLEM_JSON, FieldError, Refusal, document, title
 from bridge.sandbox.wire import Answer, Exchange
 
@@ -20,6 +21,8 @@ Behaviour = Callable[[Fault, Exchange, Perform, str, str], Awaitable[int | None]
 
 _BROKEN_JSON = b'{"type":"about:blank","title":"Internal Ser'
 _CHUNK = 65_536
+_NOT_HTTP = b"\x15\x03\x03\x00\x02\x02\x50\r\n\r\n"
+"""A TLS alert, as a port of the wrong kind answers."""
 
 
 def refused(refusal: Refusal, path: str, request_id: str) -> Answer:
@@ -159,7 +162,57 @@ async def _huge_body(fault: Fault, exchange: Exchange, perform: Perform, _path: 
 async def _not_http(fault: Fault, exchange: Exchange, perform: Perform, _path: str, _id: str) -> None:
     if fault.place == "after":
         await perform()
-    await exchange.raw(b"\x15\x03\x03\x00\x02\x02\x50\r\n\r\n")  # a TLS alert, as a port of the wrong kind answers
+    await exchange.raw(_NOT_HTTP)
+
+
+async def _strike(fault: Fault, exchange: Exchange, perform: Perform, path: str, request_id: str) -> int | None:
+    """At its place, an answer that is not the right one, or the end of the exchange."""
+    real = None if fault.place in EARLY else await perform()
+    head = real if fault.place == "answered" else None
+    if fault.how in _BREAKS:
+        if head is not None:
+            await exchange.begin(head, len(head.body) // 2)
+        await _BREAKS[fault.how](exchange)
+        return head.status if head is not None else None
+    answer = struck_answer(fault, path, request_id)
+    if head is not None:
+        # The right status, and what a proxy made of the rest.
+        answer = Answer(head.status, answer.headers, answer.body if fault.how == "answer" else head.body)
+    await _send(answer, fault, exchange)
+    return answer.status
+
+
+def struck_answer(fault: Fault, path: str, request_id: str) -> Answer:
+    """What ``strike`` answers: as ``status`` does, and with a wait when it is a 429."""
+    answer = status_answer(fault, path, request_id)
+    if fault.status != HTTPStatus.TOO_MANY_REQUESTS:
+        return answer
+    wait = 1.0
+    until = time.time() + wait
+    retry_after = "1" if fault.retry_after == "seconds" else formatdate(until, usegmt=True)
+    return answer.with_headers({"Retry-After": retry_after, **limit_headers(60, 0, until)})
+
+
+async def _send(answer: Answer, fault: Fault, exchange: Exchange) -> None:
+    if fault.how == "cut":
+        await exchange.cut(answer, len(answer.body) // 2)
+    elif fault.how == "drip":
+        await exchange.start(answer)
+        await exchange.pieces((bytes((byte,)) for byte in answer.body), fault.seconds or 0.0)
+    elif fault.how == "huge":
+        blanks = (b" " * min(_CHUNK, fault.bytes - sent) for sent in range(0, fault.bytes, _CHUNK))
+        await exchange.start(answer, length=len(answer.body) + fault.bytes)
+        await exchange.pieces(chain((answer.body,), blanks), 0)
+    else:
+        await exchange.answer(answer)
+
+
+_BREAKS: Mapping[str, Callable[[Exchange], Awaitable[None]]] = {
+    "reset": lambda exchange: exchange.hang_up("reset"),
+    "close": lambda exchange: exchange.hang_up("close"),
+    "stall": lambda exchange: exchange.gone(),
+    "not_http": lambda exchange: exchange.raw(_NOT_HTTP),
+}
 
 
 BEHAVIOURS: Mapping[str, Behaviour] = {
@@ -176,5 +229,6 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
     "drip": _drip,
     "huge_body": _huge_body,
     "not_http": _not_http,
+    "strike": _strike,
 }
 """Every fault of ``faults.KINDS`` but ``refuse``, which closes the port instead of meeting a request."""

@@ -206,7 +206,8 @@ class Pages:
         return self._page(
             "faults.html", request, 400 if complaints else 200,
             armed=[fault.shown() for fault in self.armoury.armed()], kinds=faults.KINDS, targets=faults.TARGETS,
-            forms=faults.FORMS, places=faults.PLACES, endings=faults.ENDINGS, complaints=complaints,
+            forms=faults.FORMS, places=(*faults.PLACES, *faults.STRIKE_PLACES),
+            endings=tuple(dict.fromkeys((*faults.ENDINGS, *faults.STRIKES))), complaints=complaints,
             entered=entered,
         )  # fmt: skip
 

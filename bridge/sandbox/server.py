@@ -70,10 +70,17 @@ class SandboxServer:
         write_only_keys: Sequence[str] = (),
         database: str | None = None,
         rate_limit: int | None = None,
+        rate_window_s: float = 60.0,
     ) -> None:
         """Nothing listens before ``start``. Raises ``ConfigurationError``."""
         self._host, self._port = parse_bind(bind)
-        self.sandbox = Sandbox(keys=keys, write_only_keys=write_only_keys, database=database, rate_limit=rate_limit)
+        self.sandbox = Sandbox(
+            keys=keys,
+            write_only_keys=write_only_keys,
+            database=database,
+            rate_limit=rate_limit,
+            rate_window_s=rate_window_s,
+        )
         self.sandbox.armoury.close_port = self._refuse_for
         self._config = uvicorn.Config(
             self.sandbox.app, lifespan="off", log_config=None, access_log=False, server_header=False,
@@ -188,9 +195,18 @@ def run(
     write_only_keys: Sequence[str] = (),
     database: str | None = None,
     rate_limit: int | None = None,
+    *,
+    rate_window_s: float = 60.0,
 ) -> None:
     """Serve until SIGTERM or SIGINT. The first line on standard output says where. Raises ``ConfigurationError``."""
-    server = SandboxServer(bind, keys=keys, write_only_keys=write_only_keys, database=database, rate_limit=rate_limit)
+    server = SandboxServer(
+        bind,
+        keys=keys,
+        write_only_keys=write_only_keys,
+        database=database,
+        rate_limit=rate_limit,
+        rate_window_s=rate_window_s,
+    )
     asyncio.run(_run(server, bind))
 
 

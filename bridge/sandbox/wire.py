@@ -95,7 +95,7 @@ class Exchange:
 
     async def pieces(self, pieces: Iterable[bytes], pause_s: float) -> None:
         """Send the body piece by piece, each after a pause, until the peer has gone."""
-        gone = asyncio.ensure_future(self._gone())
+        gone = asyncio.ensure_future(self.gone())
         try:
             for piece in pieces:
                 await asyncio.wait((gone,), timeout=pause_s)
@@ -108,10 +108,14 @@ class Exchange:
 
     async def cut(self, answer: Answer, at: int) -> None:
         """Send the head and the first ``at`` bytes of the body, then reset the connection."""
+        await self.begin(answer, at)
+        await self.hang_up("reset")
+
+    async def begin(self, answer: Answer, at: int) -> None:
+        """Send the head and the first ``at`` bytes of the body."""
         await self.start(answer)
         await self._send({"type": "http.response.body", "body": answer.body[:at], "more_body": True})
         await asyncio.sleep(_FLUSH_S)  # a reset throws away what the kernel has not sent yet
-        await self.hang_up("reset")
 
     async def hang_up(self, how: str) -> None:
         """End the connection without (more of) an answer: ``reset`` by RST, ``close`` by FIN."""
@@ -120,13 +124,14 @@ class Exchange:
             reset(transport)
         else:
             transport.close()
-        await self._gone()
+        await self.gone()
 
     async def raw(self, data: bytes) -> None:
         """Write bytes that need not be HTTP, then close."""
         self._connections.of(self._peer).write(data)
         await self.hang_up("close")
 
-    async def _gone(self) -> None:
+    async def gone(self) -> None:
+        """Wait until the peer has closed the connection."""
         while (await self._receive())["type"] != "http.disconnect":
             pass

@@ -18,14 +18,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from bridge.errors import SpoolBroken
+from bridge.errors import SpoolBroken, SpoolBusy
 from bridge.spool import keyring, schema
 from bridge.spool.api import Usage
 from bridge.spool.cipher import Cipher
 from bridge.spool.writer import carry_out, translate
 
 SYNCHRONOUS = "FULL"
-"""With NORMAL, commits of the last seconds before a power cut are lost (benchmarks/powercut.py shows it)."""
+"""With NORMAL, commits of the last seconds before a power cut are lost (`make bench-powercut` shows it)."""
 LOG_BYTES = 4 * 1024 * 1024
 """Size of the write-ahead log from which it is copied into the file; it is cut to this size when it starts over."""
 REFRESH_S = 0.25
@@ -82,7 +82,7 @@ def sync_directory(path: Path) -> None:
 
 
 def lock(path: Path) -> int:
-    """The lock of the process that serves, as an open descriptor. Raises ``SpoolBroken`` when another one has it."""
+    """The lock of the process that serves, as an open descriptor. Raises ``SpoolBusy`` when another one has it."""
     descriptor = os.open(path.with_name(path.name + ".lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -91,7 +91,7 @@ def lock(path: Path) -> int:
     except BlockingIOError:
         holder = os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
         os.close(descriptor)
-        raise SpoolBroken(
+        raise SpoolBusy(
             f"another bridge (process {holder}) serves the spool {path}: stop it, or give this one its own"
         ) from None
     except BaseException:

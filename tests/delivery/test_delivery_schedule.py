@@ -33,6 +33,7 @@ WORDS = {
     "retry after the backoff": Act.RETRY,
     "look": Act.LOOK,
     "wait for the gate": Act.WAIT,
+    "wait for the gate, then look once": Act.CHECK,
     "examine the ticket": Act.EXAMINE,
     "hold": Act.HOLD,
 }
@@ -54,7 +55,7 @@ def test_every_outcome_at_every_age(outcome: Outcome) -> None:
             continue
         assert step.act is WORDS[word]
         assert step.act is Act.EXAMINE or step.reason == reason.strip("`")
-        assert (step.act is Act.WAIT) is (outcome in WAITS)
+        assert (step.act in (Act.WAIT, Act.CHECK)) is (outcome in WAITS)
         if step.act is Act.RETRY:
             assert step.at == NOW + backoff(attempts, chance, PACE)
         if step.act is Act.LOOK:
@@ -71,7 +72,8 @@ def test_the_backoff_is_the_documented_one() -> None:
 
 
 def test_three_looks_then_no_more() -> None:
-    assert [next_look(looks, 0.0, PACE) for looks in range(4)] == [2, 13, 45, None]
+    assert [next_look(looks, 60.0, 0.0, PACE) for looks in range(4)] == [2, 13, 45, None]
+    assert [next_look(looks, 900.0, 0.0, PACE) for looks in range(4)] == [2, 2, 2, None]
     assert sum(PACE.looks_s) == 60
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 import time
@@ -15,9 +16,9 @@ import httpx
 import pytest
 
 from bridge.sandbox.app import create_app
-from bridge.sandbox.faults import KINDS
+from bridge.sandbox.faults import KINDS, STRIKE_PLACES, STRIKES
 from bridge.sandbox.mischief import BEHAVIOURS
-from tests.sandbox.serving import ATTACHMENTS, EXAMPLE, KEY, MESSAGES, TICKETS, Served, serving
+from tests.sandbox.serving import ATTACHMENTS, CLOSED, EXAMPLE, KEY, MESSAGES, TICKETS, Served, serving
 
 
 def raw_post(served: Served, text: str) -> tuple[bytes, bool]:
@@ -354,3 +355,23 @@ def test_another_web_site_cannot_arm_or_disarm(served: Served, headers: dict[str
     staff = f"/sandbox/tickets/{EXAMPLE}/staff"
     assert served.anonymous.post(staff, json={"message": "x"}, headers=headers).status_code == 403
     assert served.armed() == [armed]
+
+
+@pytest.mark.parametrize("how", STRIKES)
+@pytest.mark.parametrize("place", STRIKE_PLACES)
+def test_a_strike_is_applied_or_not_by_its_place(served: Served, place: str, how: str) -> None:
+    served.arm("strike", place=place, how=how, status=503, ticket=EXAMPLE, on="messages", bytes=2_000_000, seconds=0.01)
+    with httpx.Client(base_url=served.url, headers=dict(served.api.headers), trust_env=False, timeout=0.5) as client:
+        status = 0
+        with contextlib.suppress(httpx.HTTPError), client.stream("POST", MESSAGES, json={"message": "hej"}) as answer:
+            status = answer.status_code
+            answer.read()
+    assert served.customer_words() == (["hej"] if place in ("applied", "answered") else [])
+    whole = how in ("answer", "cut", "drip", "huge")
+    assert status == (201 if place == "answered" else 503 if whole else 0)
+
+
+def test_a_fault_for_one_ticket_leaves_the_others_alone(served: Served) -> None:
+    served.arm("strike", how="answer", status=503, ticket=CLOSED, on="messages")
+    assert served.post("hej").status_code == 201
+    assert len(served.armed()) == 1
