@@ -15,15 +15,17 @@ from torture.network import rss
 from torture.world import Criterion, balanced, world
 
 GROWTH = 0.10
+WARM = 5_000
+"""Mails after which every cache and pool has its size."""
 
 
 def soak(scale: float) -> Iterator[Criterion]:
-    """100,000 mails at the pace of the slowest part; memory after the first tenth against memory at the end."""
-    mails = max(2_000, round(100_000 * scale))
+    """100,000 mails at the pace of the slowest part; memory once all parts are warm against memory at the end."""
+    mails = max(2 * WARM, round(100_000 * scale))
     with world(tickets=100) as it:
         began = time.monotonic()
         load = it.load(mails, relays=8, size=5_000)
-        eventually(lambda: len(load.acknowledged) >= mails // 10, 3_600)
+        eventually(lambda: len(load.acknowledged) >= WARM, 3_600)
         early = rss(it.bridge.process.child.pid)
         load.join(7_200)
         accepted_s = time.monotonic() - began

@@ -12,6 +12,8 @@ from typing import Any
 
 MARGIN_S = 300.0
 """How far from the attempt a message may have been stamped: clocks differ."""
+DOUBT_S = 2 * 86_400.0
+"""How far from the attempt an equal message still is in doubt: a clock may have been wrong by days, and set since."""
 ABSENT = "absent_"
 """The outcome of an attempt that was looked for in vain, before the number of looks."""
 
@@ -39,10 +41,10 @@ class Window:
     since: float
     until: float
 
-    def holds(self, stamp: object) -> bool:
+    def holds(self, stamp: object, margin_s: float = MARGIN_S) -> bool:
         """True for a time within the window and its margin; also for none, and for one that cannot be read."""
         at = _seconds(stamp)
-        return at is None or self.since - MARGIN_S <= at <= self.until + MARGIN_S
+        return at is None or self.since - margin_s <= at <= self.until + margin_s
 
 
 def looks_done(outcome: str) -> int:
@@ -57,18 +59,20 @@ def message_on(
     """Whether ``text`` stands on the ticket as a message that no other entry has confirmed as its own.
 
     Candidates are the customer's messages stamped in the window, or without a stamp. An equal body is ours. What
-    cannot be decided: a candidate whose body the API withholds, with the same ``encrypted``, or one that may be ours
-    as a server keeps it that shortens, escapes or re-spaces.
+    cannot be decided: a candidate whose body the API withholds, with the same ``encrypted``; one that may be ours as a
+    server keeps it that shortens, escapes or re-spaces; an equal body within days of the window.
     """
     doubtful = False
     for item in _dicts(ticket.get("messages")):
         message_id = str(item.get("id") or "")
         if message_id in confirmed or item.get("sender") not in ("customer", None):
             continue
-        if not window.holds(item.get("sentAt")):
-            continue
         body = item.get("body")
-        if isinstance(body, str) and normal(body) == normal(text):
+        equal = isinstance(body, str) and normal(body) == normal(text)
+        if not window.holds(item.get("sentAt")):
+            doubtful = doubtful or (equal and window.holds(item.get("sentAt"), DOUBT_S))
+            continue
+        if equal:
             return Look(Found.OURS, message_id)
         same_kind = bool(item.get("encrypted")) is encrypted
         doubtful = doubtful or (same_kind and (not isinstance(body, str) or _resembles(body, text)))
