@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -93,16 +94,20 @@ def _cut(text: str) -> list[str]:
     return [piece.decode("utf-8", "ignore") for piece in pieces]
 
 
-def milliseconds(rules: sensitivity.Rules, texts: list[str]) -> tuple[float, float]:
-    """Median and 95th percentile of the processor time of one scan, after one round to warm up."""
-    times = []
+def milliseconds(rules: sensitivity.Rules, texts: list[str]) -> tuple[float, float, float]:
+    """Median, 95th percentile, and median of each body's quickest; processor time of one scan, warmed up."""
+    times: list[float] = []
+    quickest = dict.fromkeys(texts, 1.0)
     for number in range(ROUNDS + 1):
         for text in texts:
             content = sensitivity.Content("Re: Your ticket [#149943]", text, "")
             begin = time.thread_time()
             sensitivity.scan(rules, content, sensitivity.Options())
-            times += [time.thread_time() - begin] if number else []
-    return statistics.median(times) * 1e3, statistics.quantiles(times, n=20)[-1] * 1e3
+            took = time.thread_time() - begin
+            times += [took] if number else []
+            quickest[text] = min(took, quickest[text])
+    late = statistics.quantiles(times, n=20)[-1]
+    return statistics.median(times) * 1e3, late * 1e3, statistics.median(quickest.values()) * 1e3
 
 
 def hostile() -> Iterator[str]:
@@ -176,12 +181,14 @@ def main() -> int:
     else:
         lines.append("Not measured: no `--shared`.")
     lines += ["", f"## Time for a body of {BODY_BYTES // 1024} KB, all rules", ""]
-    lines += ["| bodies | number | median | 95 % |", "|---|---|---|---|"]
+    lines += ["| bodies | number | median | 95 % | median of each body's quickest |", "|---|---|---|---|---|"]
     for name, texts in bodies(options.shared).items():
-        median, late = milliseconds(rules, texts)
+        median, late, quick = milliseconds(rules, texts)
         kept &= name != "ordinary mail" or median <= BOUND_MS
-        lines.append(f"| {name} | {len(texts)} | {median:.2f} ms | {late:.2f} ms |")
-    lines += ["", "Processor time of the one thread. Bound: 2 ms at the median on ordinary mail.", ""]
+        lines.append(f"| {name} | {len(texts)} | {median:.2f} ms | {late:.2f} ms | {quick:.2f} ms |")
+    load = f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+    lines += ["", f"Processor time of the one thread; load average {load}, which makes it longer, too.", ""]
+    lines += ["Bound: 2 ms at the median on ordinary mail.", ""]
     lines += ["## Patterns that operators may write", "", "Scanning `aaa…a!`:", "", *hostile(), ""]
     if options.peer:
         lines += ["## detect-secrets 1.5 on the same sets", "", *peer(options.peer), ""]
