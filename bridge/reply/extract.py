@@ -159,7 +159,10 @@ class _Extraction:
             reason = "whole message quoted above the answer" if whole else "quotation that is not answered"
             self._cut(range(part.start, start), "attribution", reason)
             self._keep_quote(start, stop)
-            self._cut(range(stop, part.stop), "attribution", reason)
+            end = part.stop
+            while end > stop and not self.lines.bare[end - 1] and not self.lines.depth[end - 1]:
+                end -= 1
+            self._cut(range(stop, end), "attribution", reason)
 
     def _question(self, part: Run) -> tuple[int, int]:
         """Of a whole message quoted above the answer, the last paragraph that asks something is what is answered."""
@@ -169,10 +172,7 @@ class _Extraction:
                 stop = at + 1
                 while stop < part.stop and lines.bare[stop] and lines.depth[stop]:
                     stop += 1
-                start = self._paragraph(part.start, stop)
-                while stop < part.stop and not lines.bare[stop] and not lines.depth[stop]:
-                    stop += 1
-                return start, stop
+                return self._paragraph(part.start, stop), stop
         return part.stop, part.stop
 
     def _keep_quote(self, start: int, stop: int) -> None:
@@ -190,24 +190,27 @@ class _Extraction:
             at -= 1
         while at > start and self.lines.depth[at - 1] and self.lines.bare[at - 1] and at - 1 not in self.found.leads:
             at -= 1
+        if at < stop - 1 and history.is_attribution(self.lines, at):  # Apple Mail quotes it too.
+            at += 1
         return at
 
     def _blanks(self) -> None:
-        """Blank lines go with what is cut: none at either end, and none beside a cut but one."""
-        pending = True
+        """Blank lines go with what is cut: none at either end, and of those around a cut all but what is above it.
+
+        One stays below, where none is above.
+        """
+        beside, parted = True, True
         last = -1
         for at, kind in enumerate(self.kinds):
             if self.cut[at]:
-                continue
-            if kind == "blank" and not self.lines.depth[at]:
-                if pending:
-                    self.cut[at] = "blank beside what is cut"
-            else:
+                beside = True
+            elif kind != "blank" or self.lines.depth[at]:
+                beside = parted = False
                 last = at
-                pending = False
-                continue
-            if at + 1 < len(self.kinds) and self.cut[at + 1]:
-                pending = True
+            elif beside and parted:
+                self.cut[at] = "blank beside what is cut"
+            else:
+                parted = True
         for at in range(last + 1, len(self.kinds)):
             self.cut[at] = self.cut[at] or "blank beside what is cut"
 

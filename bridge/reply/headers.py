@@ -95,7 +95,7 @@ def _enough(kinds: set[str], evidence: int) -> bool:
     people = kinds - {"other"}
     if len(people) >= 3 and ("from" in kinds or "date" in kinds):
         return True
-    return len(people) == 2 and "from" in kinds and evidence >= 2
+    return len(people) == 2 and "from" in kinds and "to" not in kinds and evidence >= 2
 
 
 def separator(bare: str) -> str:

@@ -48,10 +48,12 @@ def is_forward(lines: Lines, at: int) -> bool:
 def opens_with_attribution(lines: Lines) -> bool:
     """The first quoted lines say who wrote what follows, so that it is history (Apple Mail quotes them too)."""
     first = next((at for at in range(len(lines)) if lines.bare[at]), len(lines))
-    return any(
-        attribution.enough(attribution.weigh(lines.bare[at][: attribution.MAX_LENGTH]), True)
-        for at in range(first, min(first + 3, len(lines)))
-    )
+    return any(is_attribution(lines, at) for at in range(first, min(first + 3, len(lines))))
+
+
+def is_attribution(lines: Lines, at: int) -> bool:
+    """The line, which is quoted, says who wrote what follows."""
+    return attribution.enough(attribution.weigh(lines.bare[at][: attribution.MAX_LENGTH]), True)
 
 
 class _Search:

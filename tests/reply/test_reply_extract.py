@@ -278,3 +278,93 @@ def test_words_before_the_name_of_a_day_are_not_the_authors() -> None:
 
 def test_a_quotation_above_the_wrapped_end_of_an_attribution_is_none_of_it() -> None:
     assert extract("New\n> Old one\n\n1/2/2024 10:00 Ann <a@b.example> wrote:\n> Old\n", None).text == "New"
+
+
+HEADER = "From: a@b.example\nDate: 1 May\nTo: c@d.example\n"
+
+
+def test_a_code_block_hides_what_looks_like_history_but_one_without_end_is_none() -> None:
+    block = f"The template:\n```\n{HEADER}```\nfails."
+    assert extract(block, None).text == block
+    assert extract(f"New\n```\n{HEADER}Old", None).text == "New\n```"
+    assert extract("New\n```\n" + "a\n" * 300 + f"```\n{HEADER}Old", None).text.endswith("```")
+
+
+def test_quotation_behind_initials_needs_an_attribution() -> None:
+    prompt = "It fails at 10:00:\n\nSQL> select 1;\n\nWhy?"
+    assert extract(prompt, None).text == prompt
+    bat = "Monday, November 25, 2024, 2:02:11 PM, you wrote:\n\nJB> One?\n\nYes.\n\nJB> Two?\n\nNo."
+    assert extract(bat, None).text == "JB> One?\n\nYes.\n\nJB> Two?\n\nNo."
+
+
+def test_bars_are_quotation_marks_only_under_an_attribution() -> None:
+    table = "The rules:\n\n| a\n| b"
+    assert extract(table, None).text == table
+    mail = "New\n\nOn 1/2/2024 10:00, Ann wrote:\n| Old\n| older"
+    assert extract(mail, None).text == "New"
+
+
+def test_a_bottom_answer_keeps_the_whole_paragraph_that_asks() -> None:
+    head = "On 1/2/2024 10:00, Ann wrote:\n> Hello Tom,\n>\n"
+    assert extract(head + "> which port?\n> Thank you.\n>\n> Jon\n\n8443", None).text == (
+        "> which port?\n> Thank you.\n\n8443"
+    )
+    assert extract(head + "> it works.\n\nThanks", None).text == "Thanks"
+
+
+def test_what_is_asked_is_not_cut_as_a_contact_card() -> None:
+    hints = Hints(cut_signoff=True)
+    asked = "The new contact:\n\nKim Lee\n+44 20 7946 0991\nkim@lee.example"
+    assert extract(asked, None, hints=hints).text == asked
+
+
+SIGNED = "-----BEGIN PGP SIGNATURE-----\n\nabc\n-----END PGP SIGNATURE-----"
+
+
+def test_messages_signed_in_clear_text() -> None:
+    head = "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n"
+    assert extract(f"{head}\nNew\n\n{SIGNED}\n", None).text == "New"
+    assert extract(f"New\n\n{SIGNED}", None).text == "New"
+    assert extract(f"{head}New\n{SIGNED}", None).text == f"{head}New"
+    cut = "New\n-----END PGP SIGNATURE-----"
+    assert extract(cut, None).text == cut
+    kept = extract(f"New\n\n{SIGNED}", None, hints=Hints(cut_signature=False)).text
+    assert kept.endswith("-----END PGP SIGNATURE-----")
+
+
+def test_footers_of_virus_scanners() -> None:
+    for footer in (
+        "Virus-free. www.avast.com",
+        "--\nThis email has been checked for viruses by AVG.\nhttps://www.avg.example",
+        "<https://www.avast.example/sig> Virenfrei.www.avast.com\n<https://www.avast.example/sig>",
+    ):
+        assert extract(f"New\n\n{footer}\n", None).text == "New"
+    kept = "Virus-free. Is that so?\nI doubt it."
+    assert extract(kept, None).text == kept
+
+
+def test_a_rule_of_two_dashes_before_sentences_is_no_signature() -> None:
+    kept = "first\n--\nThis is what the rest of my message says."
+    assert extract(kept, None).text == kept
+    assert extract("first\n-- \nThis is what my favourite poet once said.", None).text == "first"
+    assert extract("first\n--\nSent from my phone, which is a Samsung Galaxy.", None).text == "first"
+
+
+def test_forwarded_by_the_subject() -> None:
+    mail = f"Look\n\n{HEADER}Subject: x\n\nBody"
+    for subject in ("FW: x", "[EXT] Fwd: x", "WG: x", "转发：x"):
+        assert extract(mail, None, hints=Hints(subject=subject)).text == mail
+        assert extract(mail, None, hints=Hints(subject=subject, forwarded="cut")).text == "Look"
+    for subject in ("RE: FW: x", "[unclosed FW: x", "Forward", "AW: x", ""):
+        assert extract(mail, None, hints=Hints(subject=subject)).text == "Look"
+
+
+def test_attributions_that_are_too_long_are_prose() -> None:
+    prose = "New\n\n" + "and " * 46 + "on 1/2/2024 at 10:00 she wrote:\n\nNot old"
+    assert extract(prose, None).text == prose
+    long = "a" * 400 + " a@b.example"
+    assert extract(f"{long}\n> wrote:\n> Old", None).text == long
+
+
+def test_a_marker_under_a_quotation() -> None:
+    assert extract("New\n\n> a\n\n## reply above this line ##\nOld", None).text == "New"
