@@ -93,7 +93,7 @@ def _evidence(kind: str, value: str) -> int:
 
 def _enough(kinds: set[str], evidence: int) -> bool:
     people = kinds - {"other"}
-    if len(people) >= 3 and ("from" in kinds or "date" in kinds):
+    if len(people) >= 3 and ("from" in kinds or ("date" in kinds and evidence >= 4)):
         return True
     return len(people) == 2 and "from" in kinds and "to" not in kinds and evidence >= 2
 
