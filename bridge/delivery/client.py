@@ -32,6 +32,11 @@ CONNECT_S = 10.0
 _TICKET = re.compile(r"tkt_[0-9a-hjkmnp-tv-z]{26}|[0-9]{1,18}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,99}")
 _BASE = "/api/v2/support"
+_HEADERS = {
+    "User-Agent": f"ticket-bridge/{__version__}",
+    "Accept": "application/json, application/problem+json",
+    "Accept-Encoding": "identity",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,11 @@ class Answer:
 
 
 class TicketApi:
-    """A few one-connection clients: one client with many connections gets slower with concurrency (design §6)."""
+    """A few one-connection transports: one with many connections gets slower with concurrency (design §6).
+
+    Transports, not clients: cookies, redirects, authentication flows and the environment's proxies are what a client
+    adds, and none of them is wanted.
+    """
 
     def __init__(
         self,
@@ -65,30 +74,20 @@ class TicketApi:
         self._key = key
         self._timeout_s = timeout_s
         self._clock = clock
-        self._clients: asyncio.Queue[httpx.AsyncClient] = asyncio.Queue()
+        self._base = httpx.URL(url)
+        self._timeout = httpx.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s)).as_dict()
+        limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
         self._all = [
-            httpx.AsyncClient(
-                base_url=url,
-                verify=context,
-                trust_env=False,
-                follow_redirects=False,
-                timeout=httpx.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s)),
-                limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
-                headers={
-                    "User-Agent": f"ticket-bridge/{__version__}",
-                    "Accept": "application/json, application/problem+json",
-                    "Accept-Encoding": "identity",
-                },
-            )
-            for _ in range(concurrency + 1)
+            httpx.AsyncHTTPTransport(verify=context, trust_env=False, limits=limits) for _ in range(concurrency + 1)
         ]
-        for client in self._all:
-            self._clients.put_nowait(client)
+        self._free: asyncio.Queue[httpx.AsyncHTTPTransport] = asyncio.Queue()
+        for transport in self._all:
+            self._free.put_nowait(transport)
 
     async def close(self) -> None:
         """Close the connections."""
-        for client in self._all:
-            await client.aclose()
+        for transport in self._all:
+            await transport.aclose()
 
     async def post_message(self, ticket: str, message: str, *, encrypted: bool) -> Answer:
         """Reply on a ticket (section 1)."""
@@ -101,8 +100,8 @@ class TicketApi:
 
     async def list_tickets(self, limit: int = 1, cursor: str = "") -> Answer:
         """The newest tickets (section 3); with ``limit=1`` the cheapest proof that the key works."""
-        query = {"limit": str(limit), **({"cursor": cursor} if cursor else {})}
-        return await self._exchange("GET", f"{_BASE}/tickets", 200, params=query, limit=TICKET_BYTES)
+        query = f"limit={limit}" + (f"&cursor={quote(cursor, safe='')}" if cursor else "")
+        return await self._exchange("GET", f"{_BASE}/tickets?{query}", 200, limit=TICKET_BYTES)
 
     async def reopen(self, ticket: str) -> Answer:
         """Reopen a closed ticket (section 4)."""
@@ -131,15 +130,16 @@ class TicketApi:
         return f"{_BASE}/tickets/{quote(ticket, safe='')}"
 
     async def _exchange(self, method: str, path: str, success: int, *, limit: int = BODY_BYTES, **sent: Any) -> Answer:
-        client = await self._clients.get()
+        transport = await self._free.get()
         progress = _Progress()
         try:
             async with asyncio.timeout(self._timeout_s):
-                headers = {"Authorization": f"Bearer {self._key()}", **sent.pop("headers", {})}
-                extensions = {"trace": progress.trace}
-                async with client.stream(method, path, headers=headers, extensions=extensions, **sent) as response:
-                    progress.response = response
+                request = self._request(method, path, sent, progress)
+                response = await transport.handle_async_request(request)
+                try:
                     await progress.read(response, limit)
+                finally:
+                    await response.aclose()
         except TimeoutError:
             progress.cause = "no whole answer within the deadline"
         except httpx.LocalProtocolError as error:
@@ -148,8 +148,14 @@ class TicketApi:
             progress.certificate = "CERTIFICATE_VERIFY_FAILED" in str(error)
             progress.cause = f"the exchange broke: {type(error).__name__}"
         finally:
-            self._clients.put_nowait(client)
+            self._free.put_nowait(transport)
         return self._judge(progress, success, sent)
+
+    def _request(self, method: str, path: str, sent: dict[str, Any], progress: _Progress) -> httpx.Request:
+        headers = {**_HEADERS, "Authorization": f"Bearer {self._key()}", **sent.pop("headers", {})}
+        url = self._base.copy_with(raw_path=self._base.raw_path.rstrip(b"/") + path.encode("ascii"))
+        extensions = {"trace": progress.trace, "timeout": self._timeout}
+        return httpx.Request(method, url, headers=headers, extensions=extensions, **sent)
 
     def _judge(self, progress: _Progress, success: int, sent: Mapping[str, Any]) -> Answer:
         """A success whose body is whole; else the error that says what is known."""
@@ -193,6 +199,7 @@ class _Progress:
 
     async def read(self, response: httpx.Response, limit: int) -> None:
         """Read the body, up to ``limit`` bytes."""
+        self.response = response
         data = bytearray()
         async for chunk in response.aiter_raw():
             data += chunk

@@ -26,7 +26,7 @@ from bridge.spool.api import Claim, ContextQuery, Spool, State
 
 LEASE_S = 300.0
 """How long one entry may be in hand: two tries of the reader and as many lookups fit in."""
-IN_HAND = 4
+IN_HAND = 8
 """Entries in hand for each worker process, so that none of them waits for a lookup."""
 RESOLVE_DELAYS_S = (5.0, 30.0, 120.0, 600.0)
 
@@ -147,11 +147,12 @@ class Reading:
         self._checkpoint(Point.READ_CLAIMED)
         mail = await self._isolation.read(await self._spool.raw(claim.entry.id))
         self._checkpoint(Point.READ)
+        digest = pipeline.body_digest(mail)
         addressed = self._addressed(claim.entry.envelope)
         numbers: dict[str, str] = {}
         copied_on: frozenset[str] | None = None
         while True:
-            decision = await self._decide(claim, mail, addressed, numbers, copied_on or frozenset())
+            decision = await self._decide(claim, mail, addressed, numbers, copied_on or frozenset(), digest)
             number = self._unresolved(decision, mail, addressed, numbers)
             if not number:
                 if decision.verdict.reason is not Reason.SENDER_NOT_KNOWN or copied_on is not None:
@@ -170,7 +171,7 @@ class Reading:
                 return
             numbers[number] = found.ticket
         self._checkpoint(Point.DECIDED)
-        await self._file(claim, decision, mail, numbers)
+        await self._file(claim, decision, digest, numbers)
         self._checkpoint(Point.FILED)
 
     async def _copied_on(self, decision: Decision, numbers: Mapping[str, str]) -> frozenset[str] | None:
@@ -190,6 +191,7 @@ class Reading:
         addressed: pipeline.Addressed,
         numbers: dict[str, str],
         copied_on: frozenset[str],
+        digest: str,
     ) -> Decision:
         entry = claim.entry
         named = [entry.override] if entry.override else list(pipeline.named_tickets(mail, addressed))
@@ -203,7 +205,7 @@ class Reading:
                 message_ids=(*mail.in_reply_to, *mail.references),
                 sender=mail.from_[0].address.lower() if mail.from_ else entry.envelope.mail_from.lower(),
                 tickets=tuple(dict.fromkeys([*named, *(numbers[n] for n in named if n in numbers)])),
-                body_digest=pipeline.body_digest(mail),
+                body_digest=digest,
                 entry_id=entry.id,
             )
         )
@@ -234,13 +236,13 @@ class Reading:
         self._log.warning("resolve_later", entry=claim.entry.id, retry_in_s=delay)
         await self._spool.defer(claim, self._clock() + delay, counted=counted)
 
-    async def _file(self, claim: Claim, decision: Decision, mail: InboundMail, numbers: Mapping[str, str]) -> None:
+    async def _file(self, claim: Claim, decision: Decision, digest: str, numbers: Mapping[str, str]) -> None:
         action = decision.verdict.action
         if action in ("deliver", "create") and self._config.shadow:
             decision = replace(decision, verdict=Verdict("record", Reason.SHADOW))
         lane = self._lane(claim, decision, action, numbers)
         state = _STATES.get(decision.verdict.action, State.READY)
-        await self._spool.decided(claim, decision, state=state, lane=lane, body_digest=pipeline.body_digest(mail))
+        await self._spool.decided(claim, decision, state=state, lane=lane, body_digest=digest)
         self._log.info(
             "decided",
             entry=claim.entry.id,
