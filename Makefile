@@ -71,6 +71,15 @@ $(VENV)/tools: | $(VENV)/python
 bench-delivery: $(VENV)/test ## Measure how fast mail is read and delivered, beside a process for each mail
 	$(BIN)/python -m benchmarks.delivery --out benchmarks/results/delivery.md
 
+.PHONY: bench-reading
+bench-reading: $(VENV)/test ## Measure reading beside mail-parser, and a bridge with a 25 MB mail
+	$(BIN)/python -m benchmarks.reading --out benchmarks/results/reading.md
+
+.PHONY: fuzz
+FUZZ_SECONDS ?= 1800
+fuzz: $(VENV)/system ## Run each fuzzer for FUZZ_SECONDS (half an hour), one after the other; what they find goes to .fuzz/
+	for name in pipeline smtp; do $(BIN)/python -m tests.fuzz.run $$name --seconds $(FUZZ_SECONDS) || exit 1; done
+
 .PHONY: bench-operating
 bench-operating: $(VENV)/test ## Measure start, memory and --help
 	$(BIN)/python -m benchmarks.operating --out benchmarks/results/operating.md

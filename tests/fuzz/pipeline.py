@@ -37,7 +37,7 @@ def one(raw: bytes) -> None:
         if len(attachment_bytes(raw, item.path)) != item.size:
             raise AssertionError(f"other bytes at {item.path}")
     decision = pipeline.decide(mail, ENVELOPE, ADDRESSED, POLICY, Context())
-    if decision.reply is None or len(decision.reply.lines) < len(decision.reply.text.splitlines()):
+    if decision.reply is None or len(decision.reply.lines) < decision.reply.text.count("\n"):
         raise AssertionError("the reply has lines that were not in the mail")
 
 
