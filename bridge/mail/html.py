@@ -115,7 +115,7 @@ class _Rendition:
             self._begin_cell()
         link = None
         if tag == "a":
-            link = ((attributes.get("href") or "").strip(), len(self._parts))
+            link = ("".join((attributes.get("href") or "").split()), len(self._parts))
         self._stack.append(_Open(tag, hides, quotes, mark, spaced, link))
         self._hidden += hides
         self._quotes += quotes

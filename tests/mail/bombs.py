@@ -111,7 +111,7 @@ def eight_bit(size: int = 25 * MB) -> bytes:
     )
 
 
-def words(size: int = 25 * MB) -> bytes:
+def words(size: int = 8 * MB) -> bytes:
     """Plain words, and nothing else."""
     line = b"words and words and words and words and words and words and words\r\n"
     return HEAD + b"Subject: x\r\nContent-Type: text/plain\r\n\r\n" + line * (size // len(line))
