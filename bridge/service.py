@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import uvloop
 from structlog.typing import FilteringBoundLogger
 
-from bridge import __version__, composition, sdnotify
+from bridge import __version__, allocator, composition, sdnotify
 from bridge.delivery import (
     Checkpoint,
     Delivery,
@@ -62,6 +62,7 @@ def serve(settings: Settings, *, pace: Pace | None = None, checkpoint: Checkpoin
     """Run until SIGTERM or SIGINT; the exit code. ``pace`` and ``checkpoint`` are for tests."""
     meter = Meter()
     log = logs.configure(settings.log_format, meter)
+    allocator.return_large_blocks()
     return uvloop.run(_serve(Service(settings, log, meter, pace=pace, checkpoint=checkpoint), log))
 
 
@@ -160,7 +161,7 @@ class Service:
             alive=lambda: sdnotify.notify("WATCHDOG=1"),
             every_s=sdnotify.watchdog_s() or BEAT_S,
         )
-        for part in (self._heartbeat.run(), self._keep_house(), self._keep_notices()):
+        for part in (self._heartbeat.run(), self._keep_house(), self._keep_notices(), allocator.keep_trimmed()):
             self._beside(part)
         self._say(taken_over)
 

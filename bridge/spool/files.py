@@ -48,7 +48,7 @@ def connect(path: Path) -> sqlite3.Connection:
             "secure_delete = ON",
             "wal_autocheckpoint = 0",
             f"journal_size_limit = {LOG_BYTES}",
-            "cache_size = -16384",
+            "cache_size = -4096",
         ):
             connection.execute(f"PRAGMA {pragma}").fetchall()
     except BaseException:

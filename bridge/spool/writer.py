@@ -12,12 +12,12 @@ import contextlib
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from bridge.errors import SpoolBroken, SpoolBusy, SpoolError, SpoolFull
-from bridge.spool.steps import Ask, Steps
+from bridge.spool.steps import Ask, Row, Steps
 
 GROUP = 500
 """Operations in one transaction at most."""
@@ -191,15 +191,35 @@ class Writer:
         return failure
 
 
+_LARGE = 1024 * 1024
+"""Bytes of a mail from which it is written into its row."""
+_NEW_MAIL = "INSERT INTO mails (raw, "
+
+
 def carry_out(db: sqlite3.Connection, steps: Steps[T]) -> T:
     """Ask what the steps ask, inside the transaction that is open; there is nobody to lock against in it."""
     try:
         step = next(steps)
         while True:
-            step = steps.send(db.execute(step.sql, step.values).fetchall() if isinstance(step, Ask) else ())
+            step = steps.send(_rows(db, step) if isinstance(step, Ask) else ())
     except StopIteration as done:
         result: T = done.value
         return result
+
+
+def _rows(db: sqlite3.Connection, step: Ask) -> Sequence[Row]:
+    if step.sql.startswith(_NEW_MAIL) and isinstance(step.values[0], bytes) and len(step.values[0]) > _LARGE:
+        return _insert_in_place(db, step, step.values[0])
+    return db.execute(step.sql, step.values).fetchall()
+
+
+def _insert_in_place(db: sqlite3.Connection, step: Ask, raw: bytes) -> Sequence[Row]:
+    """Written into the row itself: a statement keeps its values until it is used again, a large mail's for hours."""
+    sql = step.sql.replace("VALUES (?,", "VALUES (zeroblob(?),", 1)
+    rows = db.execute(sql, (len(raw), *step.values[1:])).fetchall()
+    with db.blobopen("mails", "raw", rows[0][0]) as blob:
+        blob.write(raw)
+    return rows
 
 
 def _deliver(operations: list[_Operation]) -> None:
