@@ -89,7 +89,7 @@ def fill(path: Path, number: int, *, hot: bool) -> None:
     asyncio.run(_make(path))
     blob = Cipher().seal(codec.dump_decision(decision()))
     envelope = codec.dump_envelope(mail().envelopes[0])
-    now = 1_800_000_000.0
+    now = 1_700_000_000.0
 
     def ticket(seq: int) -> str:
         return lane(0) if hot and seq % 2 else lane(1 + seq % LANES)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 from structlog.typing import FilteringBoundLogger
@@ -24,6 +25,8 @@ from bridge.model import Decision, Envelope, InboundMail, Verdict
 from bridge.reasons import Reason
 from bridge.spool.api import Claim, ContextQuery, Spool, State
 
+LARGE_BYTES = 2 * 1024 * 1024
+"""Mails from this size on are read one at a time: each stands in memory several times on its way to a worker."""
 LEASE_S = 300.0
 """How long one entry may be in hand: two tries of the reader and as many lookups fit in."""
 IN_HAND = 8
@@ -74,6 +77,7 @@ class Reading:
         self._checkpoint = checkpoint
         self._busy = 0
         self._freed = asyncio.Event()
+        self._large = asyncio.Lock()
         self._stopping = False
 
     async def run(self) -> None:
@@ -128,7 +132,8 @@ class Reading:
     async def _read_or_hold(self, claim: Claim) -> None:
         """What cannot be read is held; when it is the spool itself that is broken, holding fails too, and says so."""
         try:
-            await self._read(claim)
+            async with self._large if claim.entry.size >= LARGE_BYTES else nullcontext():
+                await self._read(claim)
         except UnreadableMail as error:
             defect = error.defect
         except SpoolBroken:

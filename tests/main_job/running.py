@@ -37,7 +37,13 @@ def eventually(look: Callable[[], T], within_s: float = 20.0) -> T:
 class Process:
     """A child that announces something in its output, and whose output is kept."""
 
-    def __init__(self, arguments: list[str], announces: str, environ: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        arguments: list[str],
+        announces: str,
+        environ: dict[str, str] | None = None,
+        pass_fds: tuple[int, ...] = (),
+    ) -> None:
         self.output: list[str] = []
         self._announced = threading.Event()
         self._pattern = re.compile(announces)
@@ -48,6 +54,7 @@ class Process:
             stderr=subprocess.STDOUT,
             text=True,
             env={**os.environ, **(environ or {})},
+            pass_fds=pass_fds,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
