@@ -144,9 +144,21 @@ class _Extraction:
         if self.hints.forwarded != "cut" and history.is_forward(self.lines, part.start):
             self._keep_quote(part.start, part.stop)
             return
+        if self._is_own(part):
+            self.confidence = min(self.confidence, 0.85)
+            self._keep_quote(part.start, part.stop)
+            return
         self._cut(range(part.start, part.stop), "attribution", "quotation under the answer")
         if not part.attributed and part.start not in self.known:
             self.confidence = min(self.confidence, 0.85)
+
+    def _is_own(self, part: Run) -> bool:
+        """The author quoted something with Gmail's button: it has no attribution and stands in no container."""
+        lines = self.lines
+        if part.attributed or part.start in self.known or lines.mark(part.start) != markup.OWN:
+            return False
+        before = next((at for at in range(part.start - 1, -1, -1) if lines.bare[at]), -1)
+        return before >= 0 and lines.mark(before) != markup.CONTAINER
 
     def _answered(self, part: Run, total: int) -> None:
         if self.hints.forwarded == "cut" and history.is_forward(self.lines, part.start):

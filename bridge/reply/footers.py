@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from bridge.model import Hints
-from bridge.reply import endings
+from bridge.reply import endings, markup
 from bridge.reply.lines import Lines
 
 
@@ -45,6 +45,9 @@ def find(lines: Lines, start: int, stop: int, hints: Hints) -> list[Cut]:
             cuts.append(Cut(begin, stop, "disclaimer", "confidentiality footer"))
             stop = begin
     if hints.cut_signoff:
+        begin = _marked(lines, start, stop)
+        cuts.append(Cut(begin, stop, "signature", "the client's own mark of the signature"))
+        stop = begin
         begin = endings.signoff(lines, start, stop)
         cuts.append(Cut(begin, stop, "signature", "sign-off"))
         if hints.cut_device:
@@ -67,6 +70,15 @@ def _armour(lines: Lines, start: int, stop: int) -> list[Cut]:
         head = next((at for at in range(first, begin) if not bare[at]), first)
         cuts.append(Cut(start, head, "signature", "head of a signed message"))
     return cuts
+
+
+def _marked(lines: Lines, start: int, stop: int) -> int:
+    """Where the element begins that a client put the signature into, under something else; ``stop`` without one."""
+    begin = at = stop
+    while at > start and (not lines.bare[at - 1] or lines.mark(at - 1) == markup.SIGNATURE):
+        at -= 1
+        begin = at if lines.bare[at] else begin
+    return begin if endings.has_words(lines, start, begin) else stop
 
 
 def _scanner(lines: Lines, start: int, stop: int) -> int:

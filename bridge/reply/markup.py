@@ -14,6 +14,10 @@ QUOTE = "quote"
 """Holds the message that is answered."""
 REST = "rest"
 """From here on everything is the message that is answered."""
+CONTAINER = "container"
+"""Holds the attribution and the quotation (Gmail)."""
+OWN = "own"
+"""A quotation that Gmail makes for an answer and, outside its container, for who presses its quote button."""
 FORWARD = "forward"
 """Holds a forwarded message."""
 SIGNATURE = "signature"
@@ -85,6 +89,8 @@ def mark(tag: str, attributes: Mapping[str, str | None]) -> str:
             return found
     classes = attributes.get("class")
     if classes:
+        if "gmail_quote" in classes:
+            return OWN if tag == "blockquote" else CONTAINER
         for word in classes.lower().split():
             found = _CLASSES.get(word.removeprefix("x_").removeprefix("x_"))
             if found:

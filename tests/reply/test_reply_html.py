@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from bridge.mail.dom import MAX_HTML, Event, events, is_ordinary
 from bridge.mail.html import render, render_text
+from bridge.reply import Hints, extract
 
 
 @pytest.mark.parametrize(
@@ -108,3 +109,22 @@ def test_any_source_is_borne(html: str) -> None:
     for event in events(html):
         assert event.kind in ("start", "end", "text")
     assert isinstance(render_text(html), str)
+
+
+def test_what_the_author_quoted_with_gmails_button_stays() -> None:
+    quote = '<blockquote class="gmail_quote"><div>All the world is a stage.</div></blockquote>'
+    assert extract(None, f"<div>As they say:</div>{quote}").text == "As they say:\n\n> All the world is a stage."
+    assert extract(None, f'<div>New</div><div class="gmail_quote"><div>unknown tongue</div>{quote}</div>').text == (
+        "New\nunknown tongue"
+    )
+    attributed = "<div>New</div><div>On 8 May 2024 17:34, Ann &lt;ann@a.example&gt; wrote:</div>"
+    assert extract(None, attributed + quote).text == "New"
+
+
+@pytest.mark.parametrize("element", ['id="Signature"', 'class="gmail_signature"', 'class="moz-signature"'])
+def test_what_the_client_marks_as_signature_is_cut_with_the_sign_off(element: str) -> None:
+    html = f"<p>New</p><div {element}><p>Ann Smith</p><p>Sales</p></div>"
+    assert extract(None, html, hints=Hints(cut_signoff=True)).text == "New"
+    assert extract(None, html).text == "New\n\nAnn Smith\n\nSales"
+    alone = f"<div {element}>Ann Smith</div>"
+    assert extract(None, alone, hints=Hints(cut_signoff=True)).text == "Ann Smith"
