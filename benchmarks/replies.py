@@ -24,6 +24,7 @@ from typing import Any
 from bridge.mail.html import render_text
 from bridge.mail.parse import read
 from bridge.reply import Hints, extract
+from tests.reply.hostile import HOSTILE
 
 FOLDS = 5
 HINTS = Hints(cut_signoff=True, cut_disclaimer=True, forwarded="cut")
@@ -116,6 +117,20 @@ def _timed(text: str | None, html: str | None) -> float:
     return (time.perf_counter() - start) * 1e6
 
 
+def hostile() -> list[str]:
+    """Processor time of one extraction of input that is made to hurt, the better of two."""
+    lines = ["| input | characters | s |", "| :-- | --: | --: |"]
+    for name, (make, size) in HOSTILE.items():
+        text, html = make(size)
+        times = []
+        for _ in range(2):
+            start = time.process_time()
+            extract(text, html)
+            times.append(time.process_time() - start)
+        lines.append(f"| {name} | {len(text or html or '')} | {min(times):.2f} |")
+    return lines
+
+
 def report(folder: Path, python: str | None) -> str:
     """All tables, for the labelled mails in ``folder`` (``dev.jsonl``, and ``score.py``, which judges them)."""
     lines = (folder / "dev.jsonl").read_text(encoding="utf-8").splitlines()
@@ -160,6 +175,10 @@ def report(folder: Path, python: str | None) -> str:
             "Time of one extraction, the better of three:",
             "",
             *timings(cases),
+            "",
+            "Hostile input, which may take 0.5 s each; processor time, the better of two:",
+            "",
+            *hostile(),
             "",
         ]
     )
