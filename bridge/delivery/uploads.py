@@ -22,7 +22,7 @@ _CONFLICT = 409
 _WHY = {
     Outcome.TOO_LARGE: "it is too large for the ticket system",
     Outcome.UNKNOWN: "the upload failed",
-    "too_large": "it is larger than allowed",
+    "over_size": "it is larger than allowed",
     "too_many": "there are more than allowed",
     "no_ticket": "a new ticket takes none",
     MISSING: "it could not be read",
@@ -75,7 +75,7 @@ def with_failures(message: str, lines: Sequence[str]) -> str:
 def _over(number: int, item: Attachment, limits: Limits) -> str:
     if number >= limits.max_count:
         return "too_many"
-    return "too_large" if item.size > limits.max_bytes else ""
+    return "over_size" if item.size > limits.max_bytes else ""
 
 
 def _settled(item: Attachment, tries: Sequence[Attempt]) -> bool:
