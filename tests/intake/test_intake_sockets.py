@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from ipaddress import ip_network
 from itertools import pairwise
 from pathlib import Path
@@ -167,6 +168,7 @@ VARIANTS = {
     "NUL": b"\r\n\0.\r\n",
     "NUL behind": b"\r\n.\0\r\n",
 }
+HEAD = b"Subject: x\r\n\r\nfirst"
 SECOND = b"MAIL FROM:<evil@x.example>\r\nRCPT TO:<support@example.com>\r\nDATA\r\nSubject: forged\r\n\r\nx"
 
 
@@ -174,11 +176,20 @@ SECOND = b"MAIL FROM:<evil@x.example>\r\nRCPT TO:<support@example.com>\r\nDATA\r
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_smuggling(start: Start, variant: str, setting: str) -> None:
     """However the end is misspelt, and wherever TCP cuts: one mail, or a refusal, and the connection stays in step."""
-    running = start(bare_newlines=setting)
-    false_end = VARIANTS[variant]
-    wire = b"Subject: x\r\n\r\nfirst" + false_end + SECOND + b"\r\n.\r\n"
-    at = wire.index(b"first") + 5
-    cuts = [*range(at - 1, at + len(false_end) + 2), *range(len(wire) - 6, len(wire))]
+    at = len(HEAD)
+    near = [*range(at - 1, at + len(VARIANTS[variant]) + 2), *range(-6, 0)]
+    smuggle(start(bare_newlines=setting), variant, setting, near)
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("setting", ["normalise", "refuse"])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_smuggling_cut_in_every_place(start: Start, variant: str, setting: str) -> None:
+    smuggle(start(bare_newlines=setting), variant, setting, range(1, len(HEAD + VARIANTS[variant] + SECOND) + 5))
+
+
+def smuggle(running: Running, variant: str, setting: str, cuts: Sequence[int]) -> None:
+    wire = HEAD + VARIANTS[variant] + SECOND + b"\r\n.\r\n"
     refused = setting == "refuse" and "NUL" not in variant
     with running.client() as client:
         for cut in cuts:
