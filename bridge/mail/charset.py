@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 import codecs
 import quopri
@@ -152,7 +151,4 @@ def _word_bytes(encoding: str, text: str) -> bytes:
     if encoding in "qQ":
         return quopri.decodestring(text.replace("_", " ").encode("utf-8", "replace"), header=False)
     packed = re.sub(r"[^A-Za-z0-9+/]", "", text)
-    try:
-        return base64.b64decode(packed[: len(packed) - (len(packed) % 4 == 1)] + "=" * (-len(packed) % 4))
-    except binascii.Error:
-        return b""
+    return binascii.a2b_base64(packed[: len(packed) - (len(packed) % 4 == 1)] + "==")

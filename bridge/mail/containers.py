@@ -50,8 +50,10 @@ def _uu_lines(block: str) -> bytes | None:
     out = bytearray()
     for line in block.split("\n"):
         line = line.rstrip("\r")  # noqa: PLW2901 - the same line without its end
-        if not line or not line.isascii():
+        if not line:
             continue
+        if not line.isascii():
+            return None
         try:
             out += binascii.a2b_uu(line)
         except binascii.Error:

@@ -31,7 +31,7 @@ ADDRESSED = pipeline.address(
     keys=AddressKeys(),
     signed="off",
 )
-LIGHT = sorted(set(BOMBS) - {"encoded", "eight_bit", "words", "tables", "formatting", "links"})
+LIGHT = sorted(set(BOMBS) - {"encoded", "eight_bit", "words", "tables", "formatting", "links", "entities"})
 
 
 @pytest.mark.parametrize("name", LIGHT)

@@ -160,6 +160,8 @@ parse.lean = lean
 """
 
 
+@pytest.mark.system
+@pytest.mark.timeout(180)
 def test_a_mail_that_breaks_its_worker_is_held_and_nothing_else_suffers(
     make_bridge: Callable[..., Bridge], api: Api, tmp_path: Path
 ) -> None:
