@@ -119,6 +119,10 @@ CUTS ?= 2000
 bench-powercut: $(VENV)/test ## Cut the power 2,000 times under the spool, simulated (needs gcc)
 	$(BIN)/python -m benchmarks.powercut --cuts $(CUTS) --out benchmarks/results/powercut.md
 
+.PHONY: bench-postgres
+bench-postgres: $(VENV)/test ## Measure the spool on PostgreSQL, at 100,000 and 1,000,000 entries
+	$(BIN)/python -m benchmarks.postgres --out benchmarks/results/postgres.md
+
 .PHONY: generate
 generate: $(VENV)/test ## Write the generated documentation anew
 	$(BIN)/python -m tests.generate
@@ -129,11 +133,11 @@ wheels: $(VENV)/test ## Show, with wheels only, that the locks resolve for every
 
 .PHONY: locks locks-check
 locks: $(VENV)/test ## Compile the locks anew
-	PATH="$(CURDIR)/$(BIN):$$PATH" && $(COMPILE) -U -o requirements/run.lock && $(COMPILE) -U --extra test -o requirements/test.lock && $(COMPILE) -U --extra test --extra system -o requirements/system.lock
+	PATH="$(CURDIR)/$(BIN):$$PATH" && $(COMPILE) -U --extra postgres -o requirements/run.lock && $(COMPILE) -U --extra test -o requirements/test.lock && $(COMPILE) -U --extra test --extra system -o requirements/system.lock
 
 locks-check:
 	@mkdir -p $(VENV)/locks && cp requirements/*.lock $(VENV)/locks/
-	@$(COMPILE) -o $(VENV)/locks/run.lock && $(COMPILE) --extra test -o $(VENV)/locks/test.lock && $(COMPILE) --extra test --extra system -o $(VENV)/locks/system.lock
+	@$(COMPILE) --extra postgres -o $(VENV)/locks/run.lock && $(COMPILE) --extra test -o $(VENV)/locks/test.lock && $(COMPILE) --extra test --extra system -o $(VENV)/locks/system.lock
 	@for k in run test system; do cmp $(VENV)/locks/$$k.lock requirements/$$k.lock || { echo "requirements/$$k.lock is not what pyproject.toml asks for: run make locks"; exit 1; }; done
 
 $(VENV)/python:

@@ -14,6 +14,7 @@ from bridge import composition, sensitivity
 from bridge.delivery import NOBODY, TicketApi
 from bridge.errors import ApiError, BridgeError, Problem
 from bridge.settings import Settings
+from bridge.spool import is_postgres
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +95,8 @@ def _greeting(address: tuple[object, ...]) -> str:
 async def _spool(settings: Settings) -> Result:
     """It opens, and a file beside it can be written and synced; one that is not there yet can be made."""
     what = "spool"
-    path = composition.spool_path(settings)
-    if not path.exists():
+    path = None if is_postgres(settings.spool_url) else composition.spool_path(settings)
+    if path is not None and not path.exists():
         return await _spool_to_be(path)
     try:
         spool = await composition.open_spool(settings, exclusive=False)
@@ -106,11 +107,12 @@ async def _spool(settings: Settings) -> Result:
     finally:
         await spool.close()
     try:
-        await asyncio.to_thread(_durable, path.parent)
+        if path is not None:
+            await asyncio.to_thread(_durable, path.parent)
     except OSError as error:
         return Result(False, what, f"its directory cannot be written and synced: {error.strerror}")
     waiting = ", ".join(f"{number} {state}" for state, number in counts.by_state.items() if number) or "empty"
-    free = f"{usage.bytes_free / 1e9:.1f} GB free"
+    free = f"{usage.bytes_free / 1e9:.1f} GB {'below its high-water mark' if path is None else 'free'}"
     if not usage.accepting:
         return Result(False, what, f"{waiting}; {free}: past its high-water mark or short of disk, mail gets 452")
     return Result(True, what, f"writable and durable; {waiting}; {free}")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import secrets
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,12 +16,13 @@ from bridge.model import Envelope, Hints
 from bridge.ops.notices import NoticeConfig
 from bridge.reference import AddressKeys, AddressMatch, parse_address
 from bridge.settings import Settings
-from bridge.spool import SpoolKey, parse_keys, path_of
+from bridge.spool import SpoolKey, is_postgres, parse_keys, path_of
 from bridge.spool import open_spool as open_at
-from bridge.spool.api import Spool
+from bridge.spool.ledger import Ledger
 
 OWNER = "bridge"
-"""Who claims: one bridge serves a spool on SQLite, and keeps its name over restarts."""
+ME = f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"
+"""A name that no other process has, or had."""
 
 
 def address_keys(settings: Settings) -> AddressKeys:
@@ -108,14 +112,14 @@ def spool_keys(settings: Settings) -> tuple[SpoolKey, ...]:
 
 async def open_spool(
     settings: Settings, *, exclusive: bool = True, on_fatal: Callable[[], None] = lambda: None
-) -> Spool:
+) -> Ledger:
     """The spool, for serving or (not ``exclusive``) for a command beside it.
 
     Raises ``SpoolBroken``, or ``ConfigurationError`` for a wrong key.
     """
     return await open_at(
         settings.spool_url,
-        owner=OWNER if exclusive else "command",
+        owner=_owner(settings) if exclusive else "command",
         high_water_bytes=settings.spool_high_water_bytes,
         min_free_bytes=settings.spool_min_free_bytes,
         keys=spool_keys(settings),
@@ -123,6 +127,21 @@ async def open_spool(
         exclusive=exclusive,
         on_fatal=on_fatal,
     )
+
+
+def is_shared(settings: Settings) -> bool:
+    """Whether other bridges may serve the same spool."""
+    return is_postgres(settings.spool_url)
+
+
+def _owner(settings: Settings) -> str:
+    """Who claims: one bridge serves a file and keeps its name over restarts; of several, each has its own."""
+    return ME if is_shared(settings) else OWNER
+
+
+def data_directory(settings: Settings) -> Path:
+    """Where what belongs to this bridge alone is kept: beside the spool's file, else in the working directory."""
+    return Path("var") if is_postgres(settings.spool_url) else spool_path(settings).parent
 
 
 def spool_path(settings: Settings) -> Path:

@@ -21,7 +21,7 @@ from bridge.errors import ConfigurationError
 from bridge.settings import PREFIX, Settings
 
 _KUBERNETES = ("BRIDGE_SERVICE_", "BRIDGE_PORT")
-SECRETS = ("API_KEY", "ADDRESS_KEYS", "OPS_TOKEN", "SPOOL_KEY")
+SECRETS = ("API_KEY", "ADDRESS_KEYS", "OPS_TOKEN", "SPOOL_KEY", "SPOOL_URL")
 """Settings that may come from a file instead."""
 
 

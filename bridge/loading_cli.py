@@ -36,6 +36,8 @@ def settings_of(
     if owner:
         from bridge.composition import spool_path
         from bridge.ownership import become_owner
+        from bridge.spool import is_postgres
 
-        become_owner(spool_path(settings))
+        if not is_postgres(settings.spool_url):
+            become_owner(spool_path(settings))
     return settings

@@ -91,7 +91,8 @@ def _shown(value: object) -> str:
         return ",".join(str(item) for item in value)
     if isinstance(value, bool):
         return str(value).lower()
-    return "" if value is None else str(value)
+    # An address may hold a password: postgresql://user:password@host/database.
+    return "" if value is None else re.sub(r"(?<=//)([^/@:]*):[^/@]*@", r"\1:********@", str(value))
 
 
 @dataclass(frozen=True, slots=True)

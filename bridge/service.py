@@ -33,6 +33,7 @@ from bridge.delivery import (
     ReadingConfig,
     Resolver,
     Sending,
+    Sharing,
     nothing,
 )
 from bridge.errors import BridgeError, ConfigurationError, SpoolBroken, SpoolError
@@ -47,6 +48,7 @@ from bridge.pipeline import Policy
 from bridge.settings import Settings
 from bridge.spool.api import NewMail, Spool
 from bridge.spool.jumps import JumpWatch
+from bridge.spool.moving import refuse_half
 
 if TYPE_CHECKING:
     from bridge.ops.page import PageServer
@@ -158,6 +160,7 @@ class Service:
         await isolation.check_rules(policy.rules, composition.rules_name(settings))
         listen = [parse_listen(text) for text in settings.listen]
         self.spool = await composition.open_spool(settings, on_fatal=self._broken_in_thread(loop))
+        await refuse_half(self.spool)
         taken_over = await self.spool.recover()
         await self.spool.put_meta(RULES_FAULT, "")
         self._set_delivery_up(isolation, policy)
@@ -176,6 +179,8 @@ class Service:
         )
         for part in (self._heartbeat.run(), self._keep_house(), self._keep_notices(), allocator.keep_trimmed()):
             self._beside(part)
+        if composition.is_shared(settings):
+            self._beside(Sharing(self.spool, self._gate, composition.ME, time.time).run())
         self._say(taken_over)
 
     def _set_delivery_up(self, isolation: Isolation, policy: Policy) -> None:
@@ -206,7 +211,7 @@ class Service:
         from bridge.ops.page import PageServer
         from bridge.ops.page.app import Page
 
-        directory = composition.spool_path(settings).parent / "cases"
+        directory = composition.data_directory(settings) / "cases"
         monitor = Monitor(self.spool, self._gate, self._meter, settings.tls_cert_file, time.time)
         page = Page(
             self.spool,

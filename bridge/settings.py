@@ -54,11 +54,12 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
-def _spool_url(value: str) -> str:
-    if value.startswith(("postgresql:", "postgres:")):
-        raise ValueError("a spool on PostgreSQL is not supported by this version; use sqlite:///path")
-    if not value.startswith("sqlite:///") or value == "sqlite:///":
-        raise ValueError("sqlite:/// and a path (four slashes for an absolute one)")
+def spool_address(value: str) -> str:
+    """A spool's URL, in its form. Raises ``ValueError``."""
+    scheme, mark, rest = value.partition("://")
+    good = bool(rest) if scheme in ("postgresql", "postgres") else scheme == "sqlite" and rest[:1] == "/" < rest
+    if not mark or not good:
+        raise ValueError("sqlite:/// and a path (four slashes for an absolute one), or postgresql:// and a database")
     return value
 
 
@@ -122,16 +123,20 @@ class Settings(BaseSettings):
         30, gt=0, le=600, description="Deadline of one whole exchange with the API.", examples=["30"]
     )
     api_concurrency: int = Field(8, ge=1, le=64, description="Requests in flight at most.", examples=["8"])
-    spool_url: Annotated[str, AfterValidator(_spool_url)] = Field(
+    spool_url: Annotated[str, AfterValidator(spool_address)] = Field(
         "sqlite:///var/spool.db",
-        description="Where accepted mail is kept.",
+        description="Where accepted mail is kept: a file (SQLite), or a database that several bridges share "
+        "(postgresql://user@host/database, docs/scaling.md). Or BRIDGE_SPOOL_URL_FILE.",
         examples=["sqlite:////var/lib/ticket-bridge/spool.db"],
     )
     spool_high_water_bytes: int = Field(
         8_589_934_592, ge=1_048_576, description="Spool size from which mail is answered 452.", examples=["8589934592"]
     )
     spool_min_free_bytes: int = Field(
-        268_435_456, ge=0, description="Free disk space below which mail is answered 452.", examples=["268435456"]
+        268_435_456,
+        ge=0,
+        description="Free disk space below which mail is answered 452 (on SQLite).",
+        examples=["268435456"],
     )
     spool_key: SecretStr = Field(
         SecretStr(""),

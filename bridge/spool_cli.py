@@ -7,10 +7,10 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -19,10 +19,14 @@ from bridge.loading_cli import WITHOUT_API, examples, settings_of
 if TYPE_CHECKING:
     from bridge.settings import Settings
     from bridge.spool.api import State
+    from bridge.spool.cipher import Cipher
     from bridge.spool.export import Exported
+    from bridge.spool.ledger import Ledger
+    from bridge.spool.moving import Moved
 
 EXIT_WRONG = 1
-spool = typer.Typer(help="Look after the spool: verify, migrate, compact, export.", no_args_is_help=True)
+T = TypeVar("T")
+spool = typer.Typer(help="Look after the spool: verify, migrate, compact, move, export.", no_args_is_help=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="The result as one object.")]
 
@@ -61,11 +65,18 @@ def verify(context: typer.Context, as_json: AsJson = False) -> None:
     """Check the file, and that every mail opens and is what was stored; 1 when not. Beside a running bridge too."""
     settings = settings_of(context, owner=True, defaults=WITHOUT_API)
     from bridge.composition import spool_keys, spool_path
+    from bridge.spool import is_postgres
     from bridge.spool.cipher import Cipher
-    from bridge.spool.upkeep import verify as run
 
     progress = _Progress("verified")
-    found = run(spool_path(settings), Cipher(spool_keys(settings)), progress)
+    if is_postgres(settings.spool_url):
+        from bridge.spool.postgres.upkeep import verify as verify_shared
+
+        found = asyncio.run(_beside(settings, lambda spool, cipher: verify_shared(spool, cipher, progress)))
+    else:
+        from bridge.spool.upkeep import verify as verify_file
+
+        found = verify_file(spool_path(settings), Cipher(spool_keys(settings)), progress)
     progress.end()
     words = f"{found.entries} entries, {found.mails} mails of {found.bytes} bytes: "
     _report(
@@ -78,12 +89,20 @@ def verify(context: typer.Context, as_json: AsJson = False) -> None:
 
 @spool.command(epilog=examples("spool migrate"))
 def migrate(context: typer.Context, as_json: AsJson = False) -> None:
-    """Bring the spool to this version's schema; `serve` does so by itself. Not while a bridge serves it (75)."""
+    """Bring the spool to this version's schema.
+
+    On SQLite `serve` does so by itself, and this is for when no bridge serves it (75). On PostgreSQL it makes the
+    schema, too, and bridges of the version before may go on running meanwhile.
+    """
     settings = settings_of(context, owner=True, defaults=WITHOUT_API)
     from bridge.composition import spool_path
-    from bridge.spool.upkeep import migrate as run
+    from bridge.spool import is_postgres, migrate_postgres
+    from bridge.spool.upkeep import migrate as migrate_file
 
-    before, after = run(spool_path(settings))
+    if is_postgres(settings.spool_url):
+        before, after = asyncio.run(migrate_postgres(settings.spool_url))
+    else:
+        before, after = migrate_file(spool_path(settings))
     words = f"schema {after}: nothing to do" if before == after else f"schema {before} became {after}"
     _report({"before": before, "after": after}, words, (), as_json=as_json)
 
@@ -93,16 +112,46 @@ def compact(context: typer.Context, as_json: AsJson = False) -> None:
     """Seal everything with the first key of BRIDGE_SPOOL_KEY, and shrink the file unless a bridge serves it."""
     settings = settings_of(context, owner=True, defaults=WITHOUT_API)
     from bridge.composition import spool_keys, spool_path
+    from bridge.spool import is_postgres
     from bridge.spool.cipher import Cipher
-    from bridge.spool.upkeep import compact as run
 
     progress = _Progress("sealed anew")
-    done = run(spool_path(settings), Cipher(spool_keys(settings)), progress)
+    if is_postgres(settings.spool_url):
+        from bridge.spool.postgres.upkeep import compact as compact_shared
+
+        done = asyncio.run(_beside(settings, lambda spool, cipher: compact_shared(spool, cipher, progress)))
+    else:
+        from bridge.spool.upkeep import compact as compact_file
+
+        done = compact_file(spool_path(settings), Cipher(spool_keys(settings)), progress)
     progress.end()
     words = f"{done.resealed} values sealed anew; {done.size_before} bytes became {done.size_after}"
     if not done.shrunk:
         words += "; not shrunk, because a bridge serves it: stop the bridge and run this again for that"
     _report(asdict(done), words, (), as_json=as_json)
+
+
+@spool.command(
+    epilog=examples("spool move sqlite:////var/lib/ticket-bridge/spool.db postgresql://bridge@db.example.com/bridge")
+)
+def move(
+    context: typer.Context,
+    source: Annotated[str, typer.Argument(metavar="FROM", help="URL of the spool that is there; no bridge serves it.")],
+    target: Annotated[str, typer.Argument(metavar="TO", help="URL of a new spool, or of one half moved before.")],
+    as_json: AsJson = False,
+) -> None:
+    """Copy a whole spool into another store, SQLite or PostgreSQL; run it again when it broke off.
+
+    Nothing is taken away; the old spool then says that it was moved, and no bridge serves it any more.
+    """
+    settings = settings_of(context, defaults=WITHOUT_API)
+    progress = _Progress("moved")
+    done = asyncio.run(_move(settings, source, target, progress))
+    progress.end()
+    counted = ", ".join(f"{number} {table}" for table, number in done.tables.items() if number)
+    _report(
+        asdict(done), f"{done.copied} entries copied; both hold {counted or 'nothing'}: all there", (), as_json=as_json
+    )
 
 
 @spool.command(epilog=examples("spool export /backup/maildir", "spool export out --state held"))
@@ -133,6 +182,47 @@ def _states(names: Sequence[str]) -> tuple[State, ...]:
         return tuple(State(name) for name in names)
     except ValueError as error:
         raise typer.BadParameter(f"{error}; states: {', '.join(State)}") from None
+
+
+async def _beside(settings: Settings, work: Callable[[Ledger, Cipher], Awaitable[T]]) -> T:
+    """Work on the spool beside those who serve it."""
+    from bridge import composition
+    from bridge.spool.cipher import Cipher
+
+    opened = await composition.open_spool(settings, exclusive=False)
+    try:
+        return await work(opened, Cipher(composition.spool_keys(settings)))
+    finally:
+        await opened.close()
+
+
+async def _move(settings: Settings, source: str, target: str, progress: _Progress) -> Moved:
+    """The lock of a file, and the sign of life in a database, tell that nobody serves either spool."""
+    from bridge import composition
+    from bridge.errors import SpoolBusy
+    from bridge.ops.heartbeat import GONE_S, newest
+    from bridge.settings import spool_address
+    from bridge.spool import is_postgres, migrate_postgres
+    from bridge.spool.moving import move as run
+
+    opened: list[Ledger] = []
+    try:
+        for url in (source, target):
+            changed = settings.model_copy(update={"spool_url": spool_address(url)})
+            if is_postgres(url) and url == target:
+                await migrate_postgres(url)
+            elif url == source and not is_postgres(url) and not composition.spool_path(changed).exists():
+                raise typer.BadParameter(f"there is no spool at {composition.spool_path(changed)}")
+            opened.append(await composition.open_spool(changed))
+            beat = await newest(opened[-1])
+            if is_postgres(url) and beat is not None and not beat.stopped and time.time() - beat.at < GONE_S:
+                raise SpoolBusy(f"a bridge serves the spool that is to be moved {'from' if url == source else 'to'}")
+        return await run(opened[0], opened[1], "another store", progress)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    finally:
+        for spool_ in opened:
+            await spool_.close()
 
 
 async def _export(settings: Settings, maildir: Path, states: tuple[State, ...], progress: _Progress) -> Exported:

@@ -9,6 +9,7 @@ from bridge.delivery.reading import Reading, ReadingConfig
 from bridge.delivery.resolver import Resolver
 from bridge.delivery.schedule import Pace
 from bridge.delivery.sending import Sending, SendingConfig
+from bridge.delivery.sharing import Sharing
 from bridge.delivery.uploads import Limits
 from bridge.delivery.worker import Delivery
 
@@ -28,6 +29,7 @@ __all__ = [
     "Rights",
     "Sending",
     "SendingConfig",
+    "Sharing",
     "TicketApi",
     "nothing",
     "rights",

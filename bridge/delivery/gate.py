@@ -73,6 +73,8 @@ class Gate:
         self._until = 0.0
         """End of the time that the API asked for."""
         self._reasons: set[str] = set()
+        self.following = False
+        """Another bridge on this spool probes, and says when the gate opens."""
         self._opened = asyncio.Event()
         self._opened.set()
         self._keeper: asyncio.Task[None] | None = None
@@ -86,6 +88,42 @@ class Gate:
             return GateState(open=True)
         worst = next((reason for reason in _WORST_FIRST if reason in self._reasons), RATE_LIMIT)
         return GateState(open=False, reason=worst, since=self._since, until=self._until or None)
+
+    @property
+    def reasons(self) -> frozenset[str]:
+        """Why it is shut."""
+        return frozenset(self._reasons)
+
+    @property
+    def until(self) -> float:
+        """End of the time that the API asked for."""
+        return self._until
+
+    def follow(self, reasons: frozenset[str], since: float, until: float) -> None:
+        """Another bridge has shut its gate, and leads."""
+        if not self.following:
+            self._log.warning("paused", reasons=sorted(reasons), by="another bridge")
+            self._stop_keeping()
+        if self._opened.is_set():
+            self._since = since
+            self._opened.clear()
+        self.following, self._reasons, self._until = True, set(reasons), until
+
+    def release(self) -> None:
+        """The bridge that leads has opened its gate."""
+        self.following = False
+        self._reasons.clear()
+        self.circuit = self.circuit.probed()
+        self._open()
+
+    def lead(self) -> None:
+        """The bridge that led is silent: probe, and count the time that is paused from here on."""
+        self.following, self._credited = False, self._clock()
+        self._keeper = asyncio.create_task(self._keep())
+
+    def _stop_keeping(self) -> None:
+        if self._keeper is not None:
+            self._keeper.cancel()
 
     def capacity(self) -> int:
         """Requests that may be in flight now, as the circuit and the API's rate limit have it."""
@@ -156,6 +194,8 @@ class Gate:
             self._since = self._credited = now
             self._opened.clear()
             self._keeper = asyncio.create_task(self._keep())
+        elif self.following:
+            self.lead()
 
     async def _keep(self) -> None:
         """Until no reason is left; one may come while the paused time is written down."""
@@ -171,6 +211,9 @@ class Gate:
                 if self._until <= self._clock() and await self._probe():
                     self._reasons.clear()
             await self._credit(unless_within=CREDIT_S if self._reasons else 0.0)
+        self._open()
+
+    def _open(self) -> None:
         self._log.warning("resumed", paused_s=round(self._clock() - self._since, 1))
         self._until = 0.0
         self._opened.set()

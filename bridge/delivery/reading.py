@@ -17,6 +17,7 @@ from structlog.typing import FilteringBoundLogger
 
 from bridge import pipeline
 from bridge.delivery.giving_back import BUSY_S, give_back
+from bridge.delivery.lease import LEASE_S, kept
 from bridge.delivery.points import Checkpoint, Point, nothing
 from bridge.delivery.resolver import Resolver
 from bridge.errors import SpoolBroken, SpoolError, StaleToken, UnreadableMail
@@ -27,8 +28,6 @@ from bridge.spool.api import Claim, ContextQuery, Spool, State
 
 LARGE_BYTES = 2 * 1024 * 1024
 """Mails from this size on are read one at a time: each stands in memory several times on its way to a worker."""
-LEASE_S = 300.0
-"""How long one entry may be in hand: two tries of the reader and as many lookups fit in."""
 IN_HAND = 8
 """Entries in hand for each worker process, so that none of them waits for a lookup."""
 RESOLVE_DELAYS_S = (5.0, 30.0, 120.0, 600.0)
@@ -117,7 +116,8 @@ class Reading:
 
     async def _one(self, claim: Claim) -> None:
         try:
-            await self._read_or_hold(claim)
+            async with kept(self._spool, claim):
+                await self._read_or_hold(claim)
         except StaleToken:
             self._log.warning("claim_lost", entry=claim.entry.id, stage="reading")
         except SpoolError as error:

@@ -14,6 +14,7 @@ from bridge.delivery import uploads
 from bridge.delivery.client import Answer, TicketApi
 from bridge.delivery.examining import Examining
 from bridge.delivery.gate import Gate
+from bridge.delivery.lease import LEASE_S
 from bridge.delivery.ledger import Ledger, result_of
 from bridge.delivery.outcome import Outcome
 from bridge.delivery.outgoing import Outgoing, dedupe_key, outgoing
@@ -27,8 +28,6 @@ from bridge.reasons import Reason
 from bridge.reference import is_public_id
 from bridge.spool.api import Attempt, AttemptResult, Claim, Kind, State
 
-LEASE_S = 900.0
-"""How long one entry may be in hand before its lease is prolonged; one exchange takes less (at most 600 s)."""
 WRONG_URL_TRIES = 2
 """404s without a problem document that an entry may meet, while the API is well, before it is its own fault."""
 

@@ -12,7 +12,8 @@ from structlog.typing import FilteringBoundLogger
 
 from bridge.delivery.gate import Gate
 from bridge.delivery.giving_back import BUSY_S, give_back
-from bridge.delivery.sending import LEASE_S, Sending
+from bridge.delivery.lease import LEASE_S, kept
+from bridge.delivery.sending import Sending
 from bridge.errors import SpoolError, StaleToken
 from bridge.spool.api import Claim, Spool
 
@@ -84,7 +85,8 @@ class Delivery:
 
     async def _one(self, claim: Claim) -> None:
         try:
-            await self._send(claim)
+            async with kept(self._spool, claim):
+                await self._send(claim)
         except StaleToken:
             self._log.warning("claim_lost", entry=claim.entry.id, stage="delivery")
         except SpoolError as error:

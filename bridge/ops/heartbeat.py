@@ -97,7 +97,8 @@ class Heartbeat:
                     self._log.warning("heartbeat_late", error=type(error).__name__)
                 else:
                     told, due = now, self._clock() + self._every_s
-                    self._alive()
+                # It was answered, if only that it has to wait: a restart would help nobody.
+                self._alive()
             await asyncio.sleep(min(_LOOK_S, self._every_s))
 
     async def stopped(self) -> None:

@@ -19,8 +19,8 @@ _ENVELOPE = TypeAdapter(Envelope)
 
 
 def clean(text: str) -> str:
-    """``text`` with lone surrogates (bytes that were no text) made ``?``: neither UTF-8 nor SQLite can hold them."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    """``text`` with lone surrogates (bytes that were no text) and NUL made ``?``: no database holds them as text."""
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "?")
 
 
 def _dump(value: Any) -> bytes:
@@ -82,5 +82,6 @@ class Ids:
         """An id for an entry accepted at ``now``."""
         fresh = (int(now * 1000) << _RANDOM_BITS) | secrets.randbits(_RANDOM_BITS)
         same = fresh >> _RANDOM_BITS <= self._last >> _RANDOM_BITS
-        self._last = self._last + 1 if same else fresh
+        # Another bridge may go on from the same id: a step by chance, where one of 1 would meet its ids.
+        self._last = self._last + 1 + secrets.randbits(_RANDOM_BITS - 20) if same else fresh
         return "".join(_ALPHABET[(self._last >> shift) & 31] for shift in range(125, -1, -5))

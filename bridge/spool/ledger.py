@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
+import time
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias, TypeVar
 
+from bridge.errors import StaleToken
 from bridge.model import Context, Decision
 from bridge.reasons import Reason
 from bridge.spool import lanes, lookups, moves, rows
@@ -27,8 +30,10 @@ from bridge.spool.api import (
     Entry,
     Filter,
     Kind,
+    NewMail,
     Settlement,
     State,
+    Usage,
 )
 from bridge.spool.cipher import Cipher
 from bridge.spool.steps import Steps
@@ -43,15 +48,28 @@ Make: TypeAlias = Callable[[float], Steps[T]]
 
 
 class Ledger(ABC):
-    """``bridge.spool.api.Spool`` but for accepting, usage and closing."""
+    """``bridge.spool.api.Spool``, but for what each store does in its own way."""
 
     def __init__(self, *, owner: str, recovers: str | None, cipher: Cipher) -> None:
         """``owner`` names who claims; ``recovers`` whose claims ``recover`` gives back, None for everybody's."""
         self._owner, self._recovers = owner, recovers
         self._cipher = cipher
+        self._leases: dict[int, tuple[int, float]] = {}
         self._version = 0
         self._seen: weakref.WeakKeyDictionary[asyncio.Task[Any], int] = weakref.WeakKeyDictionary()
         self._waiters: set[asyncio.Future[None]] = set()
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Finish what is under way, release what is held."""
+
+    @abstractmethod
+    def usage(self) -> Usage:
+        """The newest known usage; never blocks."""
+
+    @abstractmethod
+    async def accept(self, mail: NewMail) -> tuple[str, ...]:
+        """Store a mail durably, one entry per envelope. Raises ``SpoolFull`` past the high-water mark."""
 
     @abstractmethod
     async def _read(self, make: Make[T]) -> T:
@@ -60,6 +78,14 @@ class Ledger(ABC):
     @abstractmethod
     async def _write(self, make: Make[T]) -> T:
         """Carry out steps in one transaction, and return once it is durable."""
+
+    async def carry(self, make: Make[T]) -> T:
+        """Carry out steps that another part of the spool tells (moving it, upkeep), in one transaction."""
+        return await self._write(make)
+
+    @abstractmethod
+    async def filled(self) -> None:
+        """Entries were copied in with their numbers: new ones go on after them."""
 
     async def _change(self, make: Make[T]) -> T:
         """A change that may make work for somebody."""
@@ -102,15 +128,25 @@ class Ledger(ABC):
 
     async def claim_received(self, limit: int, lease_s: float) -> Sequence[Claim]:
         """Claim entries to be read."""
-        return await self._write(lambda now: lanes.claim_received(self._owner, limit, now, lease_s))
+        return await self._claimed(lambda now: lanes.claim_received(self._owner, limit, now, lease_s), lease_s)
 
     async def claim_ready(self, limit: int, lease_s: float) -> Sequence[Claim]:
         """Claim lane heads that are due."""
-        return await self._write(lambda now: lanes.claim_ready(self._cipher, self._owner, limit, now, lease_s))
+        return await self._claimed(
+            lambda now: lanes.claim_ready(self._cipher, self._owner, limit, now, lease_s), lease_s
+        )
+
+    async def _claimed(self, make: Make[Sequence[Claim]], lease_s: float) -> Sequence[Claim]:
+        asked = _elapsed()
+        claims = await self._write(make)
+        self._leases |= {claim.entry.seq: (claim.token, asked + lease_s) for claim in claims}
+        return claims
 
     async def extend(self, claim: Claim, lease_s: float) -> None:
         """Prolong the lease."""
+        asked = _elapsed()
         await self._write(lambda now: moves.extend(claim, now + lease_s))
+        self._leases[claim.entry.seq] = (claim.token, asked + lease_s)
 
     async def raw(self, entry_id: str) -> bytes:
         """The raw mail, unsealed."""
@@ -134,18 +170,28 @@ class Ledger(ABC):
                 not_before=not_before,
             )
         )
+        self._leases.pop(claim.entry.seq, None)
 
     async def unreadable(self, claim: Claim, defect: str) -> None:
         """``received`` to ``held``."""
         await self._change(lambda now: moves.unreadable(claim, defect, now))
+        self._leases.pop(claim.entry.seq, None)
 
     async def defer(self, claim: Claim, until: float, *, counted: bool) -> None:
         """Give a claim back unchanged, not to be claimed before ``until``."""
         await self._change(lambda now: moves.defer(claim, until, counted=counted, now=now))
+        self._leases.pop(claim.entry.seq, None)
 
     async def intend(self, claim: Claim, kind: Kind, fingerprint: str) -> Attempt:
-        """Commit the intent of one request."""
-        return await self._write(lambda now: moves.intend(claim, kind, fingerprint, now))
+        """Commit the intent of one request.
+
+        A process that stood still after the commit may have been taken over since: its own clock tells, at last.
+        """
+        attempt = await self._write(lambda now: moves.intend(claim, kind, fingerprint, now))
+        token, until = self._leases.get(claim.entry.seq, (claim.token, math.inf))
+        if token != claim.token or _elapsed() > until:
+            raise StaleToken(f"{claim.entry.id}: its lease ended while this process stood still")
+        return attempt
 
     async def finish(self, claim: Claim, number: int, result: AttemptResult) -> None:
         """Close an attempt without moving the entry."""
@@ -154,6 +200,7 @@ class Ledger(ABC):
     async def settle(self, claim: Claim, settlement: Settlement) -> None:
         """Move a claimed entry and give the claim back."""
         await self._change(lambda now: moves.settle(claim, settlement, now))
+        self._leases.pop(claim.entry.seq, None)
 
     async def recover(self) -> int:
         """Give back what a process that died had claimed."""
@@ -236,3 +283,8 @@ class Ledger(ABC):
     async def put_meta(self, key: str, value: str) -> None:
         """Store such a value."""
         await self._write(lambda _: moves.remember("meta", key, value))
+
+
+def _elapsed() -> float:
+    """Seconds that pass while the machine sleeps, too: leases end meanwhile."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

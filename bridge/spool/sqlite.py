@@ -79,6 +79,9 @@ class SqliteSpool(Ledger):
             self._checkpointer.erased()
         return erased
 
+    async def filled(self) -> None:
+        """Entries were copied in with their numbers: SQLite goes on after the greatest by itself."""
+
     async def _read(self, make: Make[T]) -> T:
         steps = make(self._clock())
         return await self._database.read(lambda db: carry_out(db, steps))

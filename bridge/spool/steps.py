@@ -7,7 +7,7 @@ PostgreSQL with awaits. Statements are written in what both engines understand; 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
@@ -17,6 +17,9 @@ class Row(Protocol):
 
     def __getitem__(self, key: Any, /) -> Any:
         """The value of a column."""
+
+    def keys(self) -> Iterable[str]:
+        """The columns' names."""
 
 
 @dataclass(frozen=True, slots=True)

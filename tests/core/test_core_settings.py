@@ -47,7 +47,7 @@ def test_defaults_are_those_of_the_documentation() -> None:
         ("BRIDGE_RELAY_NETWORKS", "10.0.0.1/8", "BRIDGE_RELAY_NETWORKS"),
         ("BRIDGE_API_URL", "ftp://x", "https://"),
         ("BRIDGE_API_URL", "https://user:pw@host", "without user"),
-        ("BRIDGE_SPOOL_URL", "postgresql://db/x", "not supported by this version"),
+        ("BRIDGE_SPOOL_URL", "mysql://db/x", "postgresql://"),
         ("BRIDGE_SPOOL_URL", "sqlite:///", "sqlite:///"),
         ("BRIDGE_NO_TICKET", "create", "BRIDGE_DEPARTMENT is needed"),
         ("BRIDGE_TLS_CERT_FILE", "/x", "go together"),

@@ -16,10 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from bridge.spool import Spool, SpoolKey, open_spool
+from bridge.spool import Spool, SpoolKey, migrate_postgres, open_spool
+from tests.postgres.server import Server, new_schema
 from tests.spool.samples import Clock
 
-STORES = ("sqlite", "sqlite_sealed")
+STORES = ("sqlite", "sqlite_sealed", "postgres")
 KEY_A = SpoolKey("a", bytes(range(32)))
 KEY_B = SpoolKey("b", bytes(range(1, 33)))
 Opener = Callable[..., Awaitable[Spool]]
@@ -44,6 +45,18 @@ def sqlite() -> Factory:
 @pytest.fixture(scope="session")
 def sqlite_sealed() -> Factory:
     return lambda directory, clock: opener_at(f"sqlite:///{directory}/spool.db", clock, keys=(KEY_A,))
+
+
+@pytest.fixture(scope="session")
+def postgres(postgres_server: Server) -> Factory:
+    return lambda _directory, clock: postgres_opener(postgres_server, clock)
+
+
+def postgres_opener(server: Server, clock: Clock, **fixed: object) -> Opener:
+    """Opens a spool in a schema of its own."""
+    url = new_schema(server)
+    asyncio.run(migrate_postgres(url))
+    return opener_at(url, clock, **fixed)
 
 
 @pytest.fixture
