@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
-from bridge.model import Finding
+from bridge.delivery import sending
+from bridge.delivery.outgoing import Outgoing
+from bridge.model import Decision, Finding
 from bridge.ops.actions import Actions
 from bridge.reasons import MailClass, Reason
-from bridge.spool.api import Detail, Kind, State
-from tests.delivery.world import CLOSED, FILE, OTHER, TICKET, WRITE_ONLY, World, world
+from bridge.spool.api import Claim, Detail, Kind, State
+from tests.delivery.world import CLOSED, FILE, OTHER, WRITE_ONLY, World, world
 
 
 def play(directory: Path, scene: Callable[[World], Awaitable[None]], **config: Any) -> None:
@@ -224,6 +226,42 @@ def test_an_answer_for_another_ticket_is_looked_for(tmp_path: Path) -> None:
         assert detail.attempts[-1].status == 201
         await there.arm("strike", on="messages", place="head", how="answer", status=201)
         assert ended(await there.post("never there")) == (State.HELD, Reason.OUTCOME_UNDECIDABLE)
-        assert TICKET
+
+    play(tmp_path, scene)
+
+
+@pytest.mark.parametrize("status", [400, 403, 409, 429])
+def test_a_refusal_that_was_applied_all_the_same_is_found(tmp_path: Path, status: int) -> None:
+    async def scene(there: World) -> None:
+        await there.arm("strike", on="messages", place="applied", how="answer", status=status)
+        assert ended(await there.post("it is there")) == DELIVERED
+        assert [item["body"] for item in await there.bodies()].count("it is there") == 1
+
+    play(tmp_path, scene)
+
+
+def test_a_fault_of_ours_holds_its_mail_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = sending.outgoing
+
+    def outgoing(claim: Claim, decision: Decision, *others: Any) -> Outgoing:
+        if decision.message == "poison":
+            raise ZeroDivisionError
+        return honest(claim, decision, *others)
+
+    monkeypatch.setattr(sending, "outgoing", outgoing)
+
+    async def scene(there: World) -> None:
+        assert ended(await there.post("poison")) == (State.HELD, Reason.INTERNAL_ERROR)
+        assert ended(await there.post("good")) == DELIVERED
+
+    play(tmp_path, scene)
+
+
+def test_a_404_that_is_no_problem_document_every_time_is_held_at_last(tmp_path: Path) -> None:
+    async def scene(there: World) -> None:
+        await there.arm("strike", on="messages", place="head", how="answer", status=404, form="html", count=3)
+        detail = await there.post("blocked by a proxy")
+        assert ended(detail) == (State.HELD, Reason.UNEXPECTED_ANSWER)
+        assert ended(await there.post("and the next")) == DELIVERED
 
     play(tmp_path, scene)
