@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -63,12 +63,15 @@ def _run(context: typer.Context, bulk: _Bulk, act: Act) -> None:
 
 
 async def _selected(spool: Spool, bulk: _Bulk) -> Sequence[str]:
-    """The ids that were given, or what the filters select once a person agreed."""
+    """The ids that were given, or what the filters select once a person agreed: of what the action is for."""
     if bool(bulk.ids) == bulk.everything:
         raise typer.BadParameter("give entry ids, or --all with filters")
     if bulk.ids:
         return bulk.ids
-    found = await spool.list(bulk.chosen)
+    from bridge.ops.actions import ALLOWED
+
+    states = bulk.chosen.states or tuple(ALLOWED[bulk.verb])
+    found = await spool.list(replace(bulk.chosen, states=states))
     if not found:
         typer.echo("no entry is selected", err=True)
     elif not bulk.yes:

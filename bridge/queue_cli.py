@@ -25,7 +25,7 @@ queue.command(
     ),
 )(look.list_entries)
 queue.command(epilog=examples("queue show ID", "queue show --text ID"))(look.show)
-queue.command(epilog=examples("queue export ID mail.eml", "queue export ID - > mail.eml"))(look.export)
+queue.command(epilog=examples("queue export ID raw.eml", "queue export ID - > raw.eml"))(look.export)
 queue.command(
     epilog=examples(
         "queue redirect ID tkt_01hxa3b4c5d6e7f8g9h0j1k2m3", "queue redirect ID ID 149943 --note 'asked by phone'"

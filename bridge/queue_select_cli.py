@@ -49,7 +49,9 @@ Ids = Annotated[
 ]
 OneId = Annotated[str, typer.Argument(metavar="ID", help="Entry id, or an unambiguous beginning of it.")]
 Note = Annotated[str, typer.Option("--note", help="Why, for the audit.")]
-All = Annotated[bool, typer.Option("--all", help="Every entry that the filters select; asks first.")]
+All = Annotated[
+    bool, typer.Option("--all", help="Every entry that the filters select and that this is for; asks first.")
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 StateOption = Annotated[
     list[str] | None,

@@ -65,9 +65,13 @@ class Transaction(aiosmtpd.smtp.Envelope):
         """As declared by ``SIZE=`` (RFC 1870); 0 when it was not."""
 
 
-@dataclass(slots=True)
+@dataclass
 class Handler:
-    """Shared by all connections of one intake; the hooks' names are aiosmtpd's."""
+    """Shared by all connections of one intake; the hooks' names are aiosmtpd's.
+
+    Without slots: before Python 3.11.3 a slotted dataclass's ``__weakref__`` raises TypeError when it is looked at
+    (gh-102069), and aiosmtpd looks at every attribute of its handler. Debian 12 has 3.11.2.
+    """
 
     config: IntakeConfig
     reception: Reception

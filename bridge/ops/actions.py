@@ -7,7 +7,7 @@ The only caller of the spool's ``operate`` for people, so that command line and 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from bridge.errors import WrongState
 from bridge.reasons import Reason
@@ -30,6 +30,17 @@ _HELD = frozenset({State.HELD})
 _KEPT = frozenset({State.RECORDED, State.DISCARDED, State.EXPIRED})
 _WAITING = frozenset({State.RECEIVED, State.READY, State.UNKNOWN})
 
+ALLOWED: Mapping[str, frozenset[State]] = {
+    "retry": _HELD | {State.READY, State.RECEIVED},
+    "release": _HELD,
+    "replay": _KEPT,
+    "redirect": _HELD | _KEPT | {State.READY},
+    "hold": _WAITING,
+    "discard": _HELD | _WAITING | {State.RECORDED, State.EXPIRED},
+    "reject": _HELD | _WAITING | {State.RECORDED, State.EXPIRED},
+}
+"""The states that each action is for."""
+
 
 class Actions:
     """The actions of one person (``actor``, as the audit shows them) on one spool."""
@@ -43,19 +54,19 @@ class Actions:
     async def retry(self, entry_id: str, note: str = "") -> str:
         """Try a held or waiting entry again now: its message once more, or its mail read anew. The entry's full id."""
         detail = await self._spool.detail(entry_id)
-        return await self._send(detail, "retry", note, allowed=_HELD | {State.READY, State.RECEIVED}, released=None)
+        return await self._send(detail, "retry", note, allowed=ALLOWED["retry"], released=None)
 
     async def release(self, entry_id: str, note: str = "") -> str:
         """Let a held entry go out to the ticket it names; its sender is known on that ticket from now on."""
         detail = await self._spool.detail(entry_id)
         if detail.entry.state is State.HELD and detail.entry.reason in NEEDS_A_TICKET:
             raise WrongState(f"{detail.entry.id} is held as {detail.entry.reason}: redirect it to a ticket instead")
-        return await self._send(detail, "release", note, allowed=_HELD, released=True)
+        return await self._send(detail, "release", note, allowed=ALLOWED["release"], released=True)
 
     async def replay(self, entry_id: str, note: str = "") -> str:
         """Post what was recorded, discarded or has expired, although the bridge would not."""
         detail = await self._spool.detail(entry_id)
-        return await self._send(detail, "replay", note, allowed=_KEPT, released=True)
+        return await self._send(detail, "replay", note, allowed=ALLOWED["replay"], released=True)
 
     async def redirect(self, entry_id: str, ticket: str, note: str = "") -> str:
         """Send an entry to another ticket (public id or number) than it names; it is read anew for that."""
@@ -67,7 +78,7 @@ class Actions:
         await self._spool.operate(
             detail.entry.id,
             self._audit("redirect", f"to {ticket}" + (f": {note}" if note else "")),
-            allowed=_HELD | _KEPT | {State.READY},
+            allowed=ALLOWED["redirect"],
             state=State.RECEIVED,
             reason=Reason.BY_OPERATOR,
             lane="",
@@ -81,7 +92,7 @@ class Actions:
         await self._spool.operate(
             detail.entry.id,
             self._audit("hold", note),
-            allowed=_WAITING,
+            allowed=ALLOWED["hold"],
             state=State.HELD,
             reason=Reason.BY_OPERATOR,
         )
@@ -100,7 +111,7 @@ class Actions:
         await self._spool.operate(
             detail.entry.id,
             self._audit(action, note),
-            allowed=_HELD | _WAITING | {State.RECORDED, State.EXPIRED},
+            allowed=ALLOWED[action],
             state=State.DISCARDED,
             reason=Reason.BY_OPERATOR,
         )

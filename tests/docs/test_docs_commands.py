@@ -14,6 +14,7 @@ from bridge.cli import app
 from tests.docs.blocks import DOCUMENTS, ROOT, RUN, Block, blocks
 from tests.docs.transcript import replay
 from tests.docs.world import CLOSED, KEY, SCENARIOS, World
+from tests.main_job.running import eventually
 
 ALL = list(blocks())
 README = [block for block in ALL if block.document.name == "README.md" and block.language == "sh"]
@@ -94,8 +95,10 @@ def _prepare(world: World, command: str) -> str:
     """An entry for a command about one, in a state that the command is for."""
     verb = command.split()[2] if command.startswith("ticket-bridge queue") else ""
     state = {"replay": "recorded", "hold": "ready"}.get(verb, "held")
-    for _ in range(command.count(" ID")):
-        command = command.replace(" ID", f" {world.ids(state).pop(0)}", 1)
+    wanted = command.count(" ID")
+    found = eventually(lambda: world.ids(state)[wanted - 1 :] and world.ids(state), 60) if wanted else []
+    for entry_id in found[:wanted]:
+        command = command.replace(" ID", f" {entry_id}", 1)
     return command
 
 
@@ -125,8 +128,6 @@ def test_the_examples_in_the_help(world: World) -> None:
     }
     used: list[str] = []
     for line in [line for block in COMMANDS for line in block.text.splitlines()]:
-        if line.startswith("ticket-bridge spool"):
-            continue
         used.append(line)
         _run_example(world, line)
     assert len(used) > 25

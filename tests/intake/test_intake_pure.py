@@ -329,3 +329,11 @@ def test_listen(text: str, expected: Listen) -> None:
 def test_listen_says_what_is_wrong(text: str) -> None:
     with pytest.raises(ConfigurationError, match="BRIDGE_LISTEN"):
         parse_listen(text)
+
+
+def test_the_handler_has_no_slots() -> None:
+    """aiosmtpd looks at every attribute of it; on Debian 12's Python 3.11.2 a slotted one refuses (gh-102069)."""
+    from bridge.intake.handler import Handler
+
+    assert "__weakref__" not in vars(Handler).get("__slots__", ())
+    assert not hasattr(Handler, "__slots__")

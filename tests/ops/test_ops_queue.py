@@ -208,6 +208,12 @@ def test_bulk(cli_run: Cli, entries: Entries, tmp_path: Path) -> None:
     assert (done.code, done.out, done.err) == (0, "", "no entry is selected\n")
 
 
+def test_bulk_selects_what_the_action_is_for(cli_run: Cli, entries: Entries, tmp_path: Path) -> None:
+    done = cli_run("queue", "hold", "--all", "--yes", "--json")
+    assert done.code == 0
+    assert {row["id"] for row in done.objects()} == {entries["ready"], entries["received"]}
+
+
 def test_bulk_redirect(cli_run: Cli, entries: Entries, tmp_path: Path) -> None:
     two = (entries["no_ticket"], entries["stranger"])
     assert cli_run("queue", "redirect", *two, "149943").out.count("done") == 2
