@@ -13,6 +13,9 @@ import pytest
 from tests.docs.world import KEY, World
 
 
+WAITS = "ready --state unknown"
+
+
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     made = World(tmp_path)
@@ -31,8 +34,8 @@ def test_a_sealed_spool_is_backed_up_and_restored(world: World) -> None:
     world.send("support", "A word that is sealed.", "nils@holm.example")
     world.entries("held", 1)
     world.send(words="Posted after the copy.")
-    world.entries("ready", 1)
-    (posted,) = world.ids("ready")
+    world.entries(WAITS, 1)
+    (posted,) = world.ids(WAITS)
     # What the shell's `.backup` does (SQLite's online backup), through Python's own module.
     with closing(sqlite3.connect(spool)) as source, closing(sqlite3.connect(backup)) as target:
         source.backup(target)

@@ -94,7 +94,7 @@ def test_the_readme_from_top_to_bottom(world: World) -> None:
 def _prepare(world: World, command: str) -> str:
     """An entry for a command about one, in a state that the command is for."""
     verb = command.split()[2] if command.startswith("ticket-bridge queue") else ""
-    state = {"replay": "recorded", "hold": "ready"}.get(verb, "held")
+    state = {"replay": "recorded", "hold": "ready --state unknown"}.get(verb, "held")
     wanted = command.count(" ID")
     found = eventually(lambda: world.ids(state)[wanted - 1 :] and world.ids(state), 60) if wanted else []
     for entry_id in found[:wanted]:
