@@ -12,7 +12,6 @@ import pytest
 
 from tests.docs.world import KEY, World
 
-
 WAITS = "ready --state unknown"
 
 
