@@ -147,7 +147,7 @@ def tables(count: int = 50_000) -> bytes:
 
 
 def formatting(count: int = 12_500) -> bytes:
-    """Four times as many formatting elements that close in the wrong order: what the adoption agency of HTML parsers is for."""
+    """Four times as many formatting elements that close in the wrong order."""
     return _html(b"<a><b><i><font>" * count + b"hello" + b"</a></b></i></font>" * count)
 
 
