@@ -106,7 +106,7 @@ def eight_bit(size: int = 25 * MB) -> bytes:
         HEAD
         + b"Subject: x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nhello\r\n--b\r\n"
         + b"Content-Type: text/csv; charset=utf-8; name=a.csv\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
-        + line * (size // len(line))
+        + line * ((size - 1000) // len(line))
         + b"--b--\r\n"
     )
 
@@ -114,7 +114,7 @@ def eight_bit(size: int = 25 * MB) -> bytes:
 def words(size: int = 8 * MB) -> bytes:
     """Plain words, and nothing else."""
     line = b"words and words and words and words and words and words and words\r\n"
-    return HEAD + b"Subject: x\r\nContent-Type: text/plain\r\n\r\n" + line * (size // len(line))
+    return HEAD + b"Subject: x\r\nContent-Type: text/plain\r\n\r\n" + line * ((size - 1000) // len(line))
 
 
 def _html(source: bytes) -> bytes:
