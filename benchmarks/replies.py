@@ -131,8 +131,8 @@ def hostile() -> list[str]:
     return lines
 
 
-def report(folder: Path, python: str | None) -> str:
-    """All tables, for the labelled mails in ``folder`` (``dev.jsonl``, and ``score.py``, which judges them)."""
+def judged(folder: Path, python: str | None) -> tuple[list[Case], dict[str, list[Row] | str]]:
+    """The cases, and every extractor's figures on each of them, or why there are none."""
     lines = (folder / "dev.jsonl").read_text(encoding="utf-8").splitlines()
     cases: list[Case] = [json.loads(line) for line in lines]
     judge = _judge(folder / "score.py")
@@ -142,9 +142,16 @@ def report(folder: Path, python: str | None) -> str:
             return answers
         return [judge(case, answer) for case, answer in zip(cases, answers, strict=True)]
 
-    best = rows(ours(cases, HINTS))
-    assert not isinstance(best, str)
+    everyone = {"ours": rows(ours(cases, HINTS)), "ours, with the defaults": rows(ours(cases, None))}
     peers = {name: rows(peer(name, python, cases)) for name in PEERS} if python else {}
+    return cases, everyone | peers
+
+
+def report(folder: Path, python: str | None) -> str:
+    """All tables, for the labelled mails in ``folder`` (``dev.jsonl``, and ``score.py``, which judges them)."""
+    cases, everyone = judged(folder, python)
+    best = everyone["ours"]
+    assert not isinstance(best, str)
     sources: dict[str, list[Row] | str] = {
         group: [row for row, case in zip(best, cases, strict=True) if group in _groups(case)]
         for group in sorted({name for case in cases for name in _groups(case)})
@@ -153,7 +160,6 @@ def report(folder: Path, python: str | None) -> str:
         str(number + 1): [row for row, case in zip(best, cases, strict=True) if fold(case["input"]) == number]
         for number in range(FOLDS)
     }
-    everyone = {"ours": best, "ours, with the defaults": rows(ours(cases, None)), **peers}
     return "\n".join(
         [
             "# Extraction of replies",

@@ -23,7 +23,7 @@ from bridge import pipeline, sensitivity
 from bridge.errors import ConfigurationError
 from bridge.mail.html import render_text
 from bridge.reply import extract
-from tests.sensitivity.corpus import HELD_OUT, SETS, entries, measure
+from tests.sensitivity.corpus import HELD_OUT, SETS, Entry, entries, measure
 
 BODY_BYTES = 10 * 1024
 ROUNDS = 15
@@ -139,20 +139,25 @@ def peer(program: str) -> Iterator[str]:
     yield "| set | recall | precision |"
     yield "|---|---|---|"
     for name in SETS:
-        rows = entries(name)
-        with tempfile.TemporaryDirectory() as directory:
-            for number, row in enumerate(rows):
-                (Path(directory) / f"{number}.txt").write_text(row.text, "utf-8")
-            done = subprocess.run(
-                [Path(program).absolute(), "scan", "--all-files", "."],
-                cwd=directory,
-                capture_output=True,
-                check=True,
-                text=True,
-            )
-        flagged = {int(Path(file).stem) for file in json.loads(done.stdout)["results"]}
-        hit = sum(rows[number].sensitive for number in flagged)
-        yield f"| {name} | {hit / sum(row.sensitive for row in rows):.1%} | {hit / max(1, len(flagged)):.1%} |"
+        recall, precision = detect_secrets(program, entries(name))
+        yield f"| {name} | {recall:.1%} | {precision:.1%} |"
+
+
+def detect_secrets(program: str, rows: list[Entry]) -> tuple[float, float]:
+    """Recall and precision of detect-secrets, which gets each text as a file."""
+    with tempfile.TemporaryDirectory() as directory:
+        for number, row in enumerate(rows):
+            (Path(directory) / f"{number}.txt").write_text(row.text, "utf-8")
+        done = subprocess.run(
+            [Path(program).absolute(), "scan", "--all-files", "."],
+            cwd=directory,
+            capture_output=True,
+            check=True,
+            text=True,
+        )
+    flagged = {int(Path(file).stem) for file in json.loads(done.stdout)["results"]}
+    hit = sum(rows[number].sensitive for number in flagged)
+    return hit / sum(row.sensitive for row in rows), hit / max(1, len(flagged))
 
 
 def main() -> int:

@@ -2,7 +2,8 @@
 
 ``accepting``: the intake before a store that keeps nothing. ``durable``: the whole bridge as it is served, on SQLite,
 while it reads a backlog of accepted mails and posts them to an API that counts them. ``aiosmtpd``: 1.4.6 as shipped,
-with a handler that does nothing. ``smtp-sink``: Postfix's, which throws mail away.
+with a handler that does nothing. ``smtp-sink``: Postfix's, which throws mail away. ``process-per-mail``: aiosmtpd whose
+handler starts a Python process for each mail, which parses it and posts it, as a pipe behind a mail server does.
 """
 
 from __future__ import annotations
@@ -32,6 +33,13 @@ TICKET = "tkt_01hzy3v7k2m4n6p8q0r2s4t6v8"
 RECIPIENT = f"support+{TICKET}@example.com"
 LANES = 400
 BLOCK = 4096
+MESSAGES = f"/api/v2/support/tickets/{TICKET}/messages"
+PROCESS = """
+import sys, httpx, mailparser
+mail = mailparser.parse_from_bytes(sys.stdin.buffer.read())
+answer = httpx.post(sys.argv[1], json={"message": "".join(mail.text_plain), "encrypted": False})
+assert answer.status_code == 201
+"""
 
 
 @dataclass(frozen=True)
@@ -44,15 +52,30 @@ class Server:
     """How many replies the API has got; 0 where there is none."""
 
 
-async def _bare(port: int) -> None:
+async def _bare(port: int, url: str | None = None) -> None:
     from aiosmtpd.smtp import SMTP, Session
+    from aiosmtpd.smtp import Envelope as Received
 
     class Nothing:
-        async def handle_DATA(self, server: SMTP, session: Session, envelope: object) -> str:  # noqa: N802
+        async def handle_DATA(self, server: SMTP, session: Session, envelope: Received) -> str:  # noqa: N802
             return "250 OK"
 
+    class Processes:
+        """One process for each mail, as many at a time as there are cores."""
+
+        free = asyncio.Semaphore(os.cpu_count() or 1)
+
+        async def handle_DATA(self, server: SMTP, session: Session, envelope: Received) -> str:  # noqa: N802
+            async with self.free:
+                process = await asyncio.create_subprocess_exec(
+                    sys.executable, "-c", PROCESS, f"{url}{MESSAGES}", stdin=asyncio.subprocess.PIPE
+                )
+                await process.communicate(bytes(envelope.original_content or b""))
+            return "250 OK" if process.returncode == 0 else "451 not posted"
+
+    handler = Processes() if url else Nothing()
     loop = asyncio.get_running_loop()
-    await loop.create_server(lambda: SMTP(Nothing(), hostname="mx.example.com", loop=loop), "127.0.0.1", port)
+    await loop.create_server(lambda: SMTP(handler, hostname="mx.example.com", loop=loop), "127.0.0.1", port)
     await asyncio.Event().wait()
 
 
@@ -98,13 +121,13 @@ async def _fill(url: str, mails: int) -> None:
     await spool.close()
 
 
-def serve(kind: str, port: int) -> None:
+def serve(kind: str, port: int, url: str | None = None) -> None:
     """Be one of the servers that are no bridge."""
     if kind == "smtp-sink":
         user = ["-u", "nobody"] if os.geteuid() == 0 else []
         os.execvp("smtp-sink", ["smtp-sink", *user, f"127.0.0.1:{port}", "512"])
-    if kind == "aiosmtpd":
-        asyncio.run(_bare(port))
+    if kind in ("aiosmtpd", "process-per-mail"):
+        asyncio.run(_bare(port, url))
     import uvloop
 
     uvloop.run(_accepting(port))
@@ -125,13 +148,15 @@ def server(kind: str, backlog: int = 0) -> Iterator[Server]:
         replies: Callable[[], int] = lambda: 0  # noqa: E731 - nothing to count
         command = ["-m", "benchmarks.servers", kind, str(port)]
         environ = dict(os.environ)
-        if kind == "durable":
+        if kind in ("durable", "process-per-mail"):
             api = stack.enter_context(_running(["-m", "benchmarks.stub_api"], environ))
             assert api.stdout
             api_port = int(api.stdout.readline())
+            replies = partial(_count, api_port)
+            command.append(f"http://127.0.0.1:{api_port}")
+        if kind == "durable":
             url = f"sqlite:///{directory}/spool.db"
             asyncio.run(_fill(url, backlog))
-            replies = partial(_count, api_port)
             command, environ = ["-m", "bridge", "serve"], environ | _settings(port, api_port, url)
         process = stack.enter_context(_running(command, environ))
         _until(lambda: _answers(port), "the server does not answer")
@@ -220,4 +245,4 @@ def percentile(ordered: Sequence[float], share: float) -> float:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], int(sys.argv[2]))
+    serve(sys.argv[1], int(sys.argv[2]), *sys.argv[3:])

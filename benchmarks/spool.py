@@ -52,9 +52,11 @@ async def _produce(directory: str, seconds: float) -> float:
     return made / took
 
 
-def produce(seconds: float) -> float:
-    """Mails of 5 KB that 50 producers store in a second."""
+def produce(seconds: float, backlog: int = 0) -> float:
+    """Mails of 5 KB that 50 producers store in a second, where so many entries wait."""
     with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".bench-") as directory:
+        if backlog:
+            fill(Path(directory) / "spool.db", backlog, hot=False)
         return asyncio.run(_produce(directory, seconds))
 
 
@@ -133,18 +135,23 @@ async def _cycles(path: Path, cycles: int) -> Sequence[float]:
     return took
 
 
+def medians(sizes: Sequence[int], cycles: int, *, hot: bool = False) -> dict[int, float]:
+    """Median milliseconds of a claim and settlement of ``BATCH`` at each size; the sizes alternate."""
+    with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".bench-") as directory:
+        paths = {number: Path(directory) / f"{number}.db" for number in sizes}
+        for number, path in paths.items():
+            fill(path, number, hot=hot)
+        took: dict[int, list[float]] = {number: [] for number in sizes}
+        for _ in range(4):
+            for number, path in paths.items():
+                took[number] += asyncio.run(_cycles(path, cycles // 4))
+    return {number: statistics.median(values) for number, values in took.items()}
+
+
 def claims(small: int, large: int, cycles: int, checks: Checks) -> None:
     """A claim and settlement of 32 at both sizes; the sizes alternate, and the medians are compared."""
     for hot in (False, True):
-        with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".bench-") as directory:
-            paths = {number: Path(directory) / f"{number}.db" for number in (small, large)}
-            for number, path in paths.items():
-                fill(path, number, hot=hot)
-            took: dict[int, list[float]] = {small: [], large: []}
-            for _ in range(4):
-                for number, path in paths.items():
-                    took[number] += asyncio.run(_cycles(path, cycles // 4))
-        at = {number: statistics.median(values) for number, values in took.items()}
+        at = medians((small, large), cycles, hot=hot)
         where = ", one ticket holding half" if hot else ""
         ratio = at[large] / at[small]
         checks.say(

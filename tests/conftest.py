@@ -11,6 +11,7 @@ from tests.postgres.server import Server, servers
 
 # Work is counted where it matters; how long one example takes on a busy machine says nothing.
 settings.register_profile("busy", deadline=None)
+settings.register_profile("quick", deadline=None, max_examples=20, derandomize=True)  # where each test runs many times
 settings.load_profile("busy")
 
 

@@ -131,7 +131,7 @@ def main() -> int:
     lines, caught = [], 0
     with tempfile.TemporaryDirectory(prefix="mutants-") as directory:
         copy = Path(directory, "project")
-        _copy(copy)
+        copy_project(copy)
         for mutant in chosen:
             said = _try(copy, mutant)
             caught += said == "caught"
@@ -145,7 +145,7 @@ def main() -> int:
     return int(caught < len(chosen))
 
 
-def _copy(target: Path) -> None:
+def copy_project(target: Path) -> None:
     """The files that git tracks, as they are in the work tree."""
     names = subprocess.run(["git", "ls-files", "-z"], check=True, capture_output=True, text=True).stdout.split("\0")
     for name in filter(None, names):
