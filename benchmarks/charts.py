@@ -75,7 +75,7 @@ def _groups(axes: Axes, rows: list[Result], key: str, servers: tuple[str, ...]) 
         at = [place + (number - (len(servers) - 1) / 2) * width for place in range(len(loads))]
         bars = axes.bar(at, heights, width * 0.94, label=NAMES[kind], color=COLOURS.get(kind, PEERS[0]))
         axes.bar_label(bars, [f"{height:.3g}" if height < 100 else f"{height:.0f}" for height in heights], fontsize=8)
-    axes.set_xticks(range(len(loads)), [f"{load} connections" for load in loads])
+    axes.set_xticks(range(len(loads)), [f"{load}\nconnections" for load in loads])
 
 
 def extraction(result: Result) -> Figure:
@@ -103,10 +103,14 @@ def rules(result: Result) -> Figure:
         heights = [100 * row[key] for row in rows]
         bars = axes.bar([at + shift for at in range(len(rows))], heights, 0.38, label=name, color=colour)
         axes.bar_label(bars, fmt="%.0f", fontsize=8)
+    new = [(at - 0.2, row["recall_when_new"]) for at, row in enumerate(rows) if row["recall_when_new"] is not None]
+    axes.plot(
+        *zip(*new, strict=True), "_", color="black", markersize=26, label="before our rules were changed for the set"
+    )
     axes.set_xticks(range(len(rows)), [f"{row['set']} set" for row in rows])
     axes.set_ylabel("disclosures found, %")
-    axes.set_ylim(0, 125)
-    axes.legend(frameon=False, fontsize=9, ncols=2, loc="upper right")
+    axes.set_ylim(0, 130)
+    axes.legend(frameon=False, fontsize=9, ncols=3, loc="upper center")
     return figure
 
 
@@ -119,6 +123,8 @@ def growth(result: Result) -> Figure:
     for axes, (key, title) in zip(both, series, strict=True):
         axes.plot(sizes, [row[key] for row in rows], color=OURS, marker="o")
         axes.set_xscale("log")
+        axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        axes.minorticks_off()
         axes.set_ylim(0, 1.3 * max(row[key] for row in rows))
         axes.set_title(title, fontsize=10)
         axes.set_xlabel("entries waiting")

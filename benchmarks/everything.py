@@ -114,7 +114,9 @@ def rules(options: Options) -> list[dict[str, Any]]:
         entries = sensitivity.entries(name)
         ours = sensitivity.measure(loaded, entries, "probable")
         recall, precision = sensitivity.detect_secrets(str(options.detect_secrets), entries)
-        row = {"set": name, "texts": len(entries), "recall": ours.recall, "precision": ours.precision}
+        new = sensitivity.BEFORE.get(name)
+        row: dict[str, Any] = {"set": name, "recall_when_new": float(new[0]) if new else None}
+        row |= {"texts": len(entries), "recall": ours.recall, "precision": ours.precision}
         rows.append({**row, "peer_recall": recall, "peer_precision": precision})
     return rows
 

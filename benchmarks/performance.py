@@ -59,10 +59,13 @@ def machine(result: dict[str, Any]) -> Iterator[str]:
     yield from _table(("machine", ""), [(name, told) for name, told in result["limits"]["machine"].items()])
     yield ""
     yield from _table(("physical limit", "here"), list(result["limits"]["figures"].items()))
-    others = {
-        f"{section['machine']['commit']} (load {section['machine']['load before']})" for section in result.values()
-    }
-    yield from ("", f"Measured on: {'; '.join(sorted(others))}; scale {result['limits']['scale']:g}.")
+    commits = sorted({section["machine"]["commit"] for section in result.values()})
+    loads = sorted(float(section["machine"]["load before"].split()[0]) for section in result.values())
+    scale = f"{result['limits']['scale']:g} of a full run's mails"
+    yield from (
+        "",
+        f"Measured at {', '.join(commits)}; load average before the parts {loads[0]} to {loads[-1]}; {scale}.",
+    )
 
 
 def accepted(result: dict[str, Any]) -> Iterator[str]:
@@ -132,10 +135,23 @@ def extraction(result: dict[str, Any]) -> Iterator[str]:
 
 def rules(result: dict[str, Any]) -> Iterator[str]:
     """Recall and precision beside detect-secrets."""
-    head = ("labelled set", "texts", "our recall", "our precision", "detect-secrets recall", "detect-secrets precision")
+    head = (
+        "labelled set",
+        "texts",
+        "our recall",
+        "when new",
+        "our precision",
+        "detect-secrets recall",
+        "detect-secrets precision",
+    )
     keys = ("recall", "precision", "peer_recall", "peer_precision")
     rows = result["rules"]["figures"]
-    yield from _table(head, [(row["set"], row["texts"], *(f"{row[key]:.1%}" for key in keys)) for row in rows])
+    shown = []
+    for row in rows:
+        recall, *others = (f"{row[key]:.1%}" for key in keys)
+        new = "" if row["recall_when_new"] is None else f"{row['recall_when_new']}%"
+        shown.append((row["set"], row["texts"], recall, new, *others))
+    yield from _table(head, shown)
 
 
 def growth(result: dict[str, Any]) -> Iterator[str]:
@@ -180,7 +196,8 @@ def comparisons(result: dict[str, Any]) -> Iterator[Comparison]:
             yield Comparison(f"{what}: CPU", peer, row["cpu_ms"], other["cpu_ms"], "ms/mail", more_is_better=False)
             yield Comparison(f"{what}: memory", peer, row["rss_mb"], other["rss_mb"], "MB", more_is_better=False)
     for name, value in (found["read"] or {}).items():
-        yield Comparison(f"time, {name}", "mail-parser", value, 1.0, "times", more_is_better=False)
+        what = name.replace(" / mail-parser", "")
+        yield Comparison(f"time of reading, {what}", "mail-parser", value, 1.0, "times", more_is_better=False)
     extractors = found["extraction"] or {}
     for name, row in extractors.items():
         if isinstance(row, dict) and not name.startswith("ours"):
