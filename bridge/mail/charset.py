@@ -46,6 +46,7 @@ _WINDOWS_1252 = "".join(
     chr(octet) if octet in (0x81, 0x8D, 0x8F, 0x90, 0x9D) else bytes((octet,)).decode("cp1252") for octet in range(256)
 )
 """The five octets that cp1252 leaves open are taken for the control characters of latin-1, as browsers do."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _BYTE_ORDER_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _REFUSED = frozenset({"utf-7", "unicode-1-1-utf-7", "idna", "punycode", "unicode_escape", "raw_unicode_escape"})
 _META = re.compile(rb"<meta[^>]{0,300}?charset\s{0,5}=\s{0,5}[\"']?([A-Za-z0-9_:.-]{1,40})", re.IGNORECASE)
@@ -109,7 +110,7 @@ def _strict(data: bytes, codec: str) -> str | None:
         text = data.decode(codec)
     except (UnicodeError, LookupError):
         return _cp1252(data) if codec == "cp1252" else None
-    return None if any("\ud800" <= char <= "\udfff" for char in text) else text
+    return None if _SURROGATE.search(text) else text
 
 
 def _cp1252(data: bytes) -> str:
