@@ -20,6 +20,14 @@ COPULAS = _words(
 )
 """Words that say that the value follows."""
 
+WITH = _words("with med mit met avec con z kanssa ja")
+"""Words that introduce a password right in front of its keyword: "log in with the password X"."""
+
+ARTICLES = _words("the my our a dem das den meinem la le mon ma het de il lo el mi den mitt min")
+
+BEING = _words("is was är var er on oli ist war est était es era è jest")
+"""Verbs of being among them, behind which a plain word may be the value."""
+
 STATES = _words(
     """
     yes error errors failure problem issue ja nej nein oui non sí si tak nie

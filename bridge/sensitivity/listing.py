@@ -10,6 +10,7 @@ from bridge.sensitivity.keywords import Reader, Value
 from bridge.sensitivity.reading import Token, may_hold_secret, tokens_after
 
 _CODE = re.compile(r"[0-9A-Za-z]{3,8}(?:-[0-9A-Za-z]{3,8}){1,11}|\d{6,10}")
+_SOLID = re.compile(r"(?=[a-z]*\d)(?=\d*[a-z])[a-z0-9]{6,16}|(?=[A-Z]*\d)(?=\d*[A-Z])[A-Z0-9]{6,16}")
 _DATE = re.compile(r"(?:19|20)\d\d-\d\d.*")
 _USER = re.compile(r"[a-z][a-z._-]*\d{0,6}")
 _PHRASE = 11
@@ -20,7 +21,7 @@ def codes(text: str, _start: int, end: int) -> Value | None:
     found: list[Token] = []
     for token in islice(tokens_after(text, end), 24):
         word = token.text
-        if _CODE.fullmatch(word) and any(c.isdigit() for c in word) and not _DATE.fullmatch(word):
+        if (_CODE.fullmatch(word) or _SOLID.fullmatch(word)) and any(c.isdigit() for c in word) and not _DATE.fullmatch(word):
             found.append(token)
             if len(found) >= 2 or word.count("-") >= 2:
                 return Value(found[0], certain=True)
@@ -71,7 +72,7 @@ def login(text: str, _start: int, end: int) -> Value | None:
 
 def _is_password(token: Token, *, paired: bool) -> bool:
     grade = shape.grade(token.text)
-    if grade < shape.STRONG or _USER.fullmatch(token.text):
+    if grade < shape.STRONG or " " in token.text or _USER.fullmatch(token.text):
         return False
     return paired or (grade == shape.SURE and any(c in "!#$%&*+?=^~§" for c in token.text))
 

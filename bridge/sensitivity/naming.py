@@ -55,6 +55,8 @@ def _sentence(least: int, shortest: int, text: str, _start: int, end: int) -> Va
             link, words = COLON, []
         elif token.kind == "quoted" and len(token.text.split()) >= least:
             return Value(token, certain=False)
+        elif token.kind == "line" and link != COLON and words and words[-1].text.casefold() in lexicon.BEING:
+            link, words = COLON, []
         elif token.kind == "line" and (words or link != COLON):
             break
         elif token.kind in {"word", "quoted"}:

@@ -22,6 +22,7 @@ _PLACEHOLDER = re.compile(
     r"(?:my|the)?[_-]?(?:password|passwd|secret|token|key|apikey|api[_-]key|lösenord|passwort|wachtwoord|"
     r"contraseña|hasło|motdepasse|salasana|passord|adgangskode)|"
     r"(?:\w*(?:user|login|name|naam|namn|navn|nom|nutzer)\w*[:/])?(?:pass\w*|wachtwoord|lösenord|kennwort|contraseña|hasło|adgangskode|motdepasse|mdp|pwd|pw)(?:@.*)?|"
+    r"UGFzc3dvcmQ6|VXNlcm5hbWU6|"  # what SMTP AUTH LOGIN asks
     r"(?:abc|xyz|foo|bar|test|todo|tbd|null|none|nil|n/a|undefined|true|false|void|empty|string)",
     re.IGNORECASE,
 )

@@ -49,6 +49,10 @@ class State:
 
     link: int = NEAR
     skipped: int = 0
+    since: int = 0
+    """Words since the last link."""
+    being: bool = False
+    """The last link is a verb of being, not a preposition or a mark."""
     lines: int = 0
     crossed: bool = False
     """The keyword's sentence is over; only a new link counts."""
@@ -59,18 +63,23 @@ class State:
     """A comma stands right in front."""
     asked: bool = False
     """The keyword ended a question, so that only what looks like a secret can be one."""
+    polish: bool = False
+    """The keyword is Polish, whose "to" is a verb of being."""
+    introduced: bool = False
+    """ "With" stands in front of the keyword."""
     forbidden: bool = False
     """The statement speaks of rules for secrets."""
 
 
-def _after(manner: Manner, text: str, end: int) -> Value | None:
+def _after(manner: Manner, text: str, start: int, end: int) -> Value | None:
     """Read on from the keyword until a value, a word that forbids one, or the end of what may belong to it."""
-    state = State(asked=text.startswith("?", end))
+    state = State(asked=text.startswith("?", end), introduced=_introduced(text, start))
+    state.polish = text[start : start + 3].casefold() == "has"
     for token in tokens_after(text, end):
         if token.kind == "line":
             state.lines += 1
             state.fresh_line = True
-            if state.lines > (3 if state.link >= COPULA or not state.skipped else 1):
+            if state.lines > (3 if state.link >= COPULA or state.crossed or not state.skipped else 1):
                 return None
             continue
         if token.kind in {"link", "comma"}:
@@ -82,6 +91,12 @@ def _after(manner: Manner, text: str, end: int) -> Value | None:
             return None
         state.fresh_line = False
     return None
+
+
+def _introduced(text: str, start: int) -> bool:
+    """ "With", and at most an article, stands right in front."""
+    words = text[max(0, start - 20) : start].casefold().split()[-2:]
+    return bool(words) and (words[-1] in lexicon.WITH or (words[-1] in lexicon.ARTICLES and words[0] in lexicon.WITH))
 
 
 def _linked(state: State, token: Token) -> None:
@@ -100,12 +115,14 @@ def _passed(manner: Manner, state: State, token: Token) -> bool:
         return False
     state.forbidden = state.forbidden or word in lexicon.FORBIDDING
     if word in lexicon.COPULAS:
-        state.link, state.crossed = max(state.link, COPULA), False
+        state.link, state.crossed, state.since = max(state.link, COPULA), False, 0
+        state.being = word in lexicon.BEING or (word == "to" and state.polish)
         state.naming = state.naming or word in lexicon.NAMING
         return True
     if word in lexicon.ANSWER or word in lexicon.RELATIVE:
         return True
     state.skipped += 1
+    state.since += 1
     state.aside = False
     state.link = NOTHING if state.link == NEAR else state.link
     if token.stop:
@@ -115,7 +132,7 @@ def _passed(manner: Manner, state: State, token: Token) -> bool:
 
 def _is_value(manner: Manner, token: Token, state: State, text: str) -> bool:
     if state.crossed:
-        return False
+        return state.fresh_line and shape.grade(token.text) == shape.SURE and ends_line(text, token.end)
     if state.asked and shape.grade(token.text) < shape.STRONG:
         return False
     if state.forbidden:
@@ -152,15 +169,20 @@ def _has_shape(manner: Manner, token: Token, state: State, text: str) -> bool:
         return link >= COPULA and state.skipped <= 2
     if grade != shape.WORD or not _ends_clause(token, state, text):
         return False
-    named = link == COPULA and manner.words == COLON and (state.naming or token.text.istitle())
-    return link >= manner.words or named
+    said = state.being and not state.since and not describes(token.text)
+    named = link == COPULA and manner.words == COLON and (state.naming or token.text.istitle() or said)
+    introduced = state.introduced and not state.skipped and not describes(token.text)
+    return link >= manner.words or named or (introduced and manner.words == COLON)
 
 
 def _ends_clause(token: Token, state: State, text: str) -> bool:
     """A plain word is a value only where it is all that is said, and not an aside in brackets."""
     aside = _in_brackets(text, token)
-    told = not state.skipped or (state.naming and state.link == COLON and state.skipped <= 4)
-    return told and not aside and (ends_line(text, token.end) or token.stop) and plain(token.text)
+    linked = state.naming and state.link == COLON
+    named = state.being and not state.since and token.text.istitle()
+    told = not state.skipped or (state.skipped <= 4 and (linked or named))
+    over = ends_line(text, token.end) or token.stop or (state.introduced and text[token.end : token.end + 1] == ",")
+    return told and not aside and over and plain(token.text)
 
 
 def _in_brackets(text: str, token: Token) -> bool:
@@ -233,5 +255,22 @@ def plain(text: str) -> bool:
     )
 
 
+_DESCRIBING = re.compile(
+    r".*(?:ed|ing|able|ible|ful|less|ous|ive|ly|"  # English
+    r"ad|at|ats|ats|et|ts|bar|bart|lig|ligt|lige|isk|iskt|en|"  # Scandinavian
+    r"ttu|tty|nut|nyt|maton|mätön|llinen|va|vä|"  # Finnish
+    r"lich|ig|iert|bar|los|gt|"  # German
+    r"baar|lijk|eerd|loos|\w{0,4}ge\w+[dt]|"  # Dutch
+    r"é|ée|és|ées|ant|elle|"  # French
+    r"[aei]do|[aei]da|[aeiu]t[oa]|bile|nte|"  # Spanish, Italian
+    r"ny|na|ne|te|ty|ta|ący|ąca|ące)"  # Polish
+)
+
+
+def describes(word: str) -> bool:
+    """An adjective or participle by its ending, as stands behind "the password is" when it is no value."""
+    return word[:1].islower() and (len(word) < 5 or _DESCRIBING.fullmatch(word) is not None)
+
+
 def read_statement(manner: Manner, text: str, start: int, end: int) -> Value | None:
-    return _after(manner, text, end) or _before(manner, text, start)
+    return _after(manner, text, start, end) or _before(manner, text, start)
