@@ -29,12 +29,13 @@ def _sure(text: str, start: int, end: int) -> Value | None:
         grade = shape.grade(token.text)
         telling = token.kind == "quoted" or not (token.text.isalnum() or token.text.isupper())
         told = colon and not words and any(character.islower() for character in token.text)
-        if " " not in token.text and (grade == shape.SURE or (grade == shape.STRONG and (telling or told))):
+        reached = words <= 2 or colon
+        if reached and " " not in token.text and (grade == shape.SURE or (grade == shape.STRONG and (telling or told))):
             return Value(token, certain=False)
         if link == COPULA and not words and spaced(token, State(link=link), text):
             return Value(token, certain=False)
         words += 1
-        if token.stop or words > 2:
+        if token.stop or words > 4:
             return None
     return None
 

@@ -19,7 +19,15 @@ NOTHING, NEAR, COPULA, COLON = range(4)
 
 _REACH = 7
 """Words between a keyword and a value that nothing links to it, at most."""
+_ASIDE = 5
+"""More words that may stand between a keyword and "is" with what is surely no word."""
+_BEING_BEHIND = {"to": "has", "on": "sal"}
+"""Verbs of being in one language and prepositions in others, with the beginning of the keywords of the one."""
 _DATE = re.compile(r"(?:19|20)\d\d-\d\d-\d\d|\d\d-\d\d-\d\d(?:\d\d)?")
+_USER = re.compile(
+    r"user|log ?in|logg|användar|bruk|brug|tunnu|käyttäj|benutz|nutzer|gebruik|utilisat|compte|identif|usuario|utente|redattore"
+    r"|użytk|zalog|konto|account|anmeld|entrad|entrate|accede"
+)
 _DIGITS = re.compile(r"\d{1,8}(?:[ -]\d{1,4}){0,7}")
 
 
@@ -63,10 +71,11 @@ class State:
     """A comma stands right in front."""
     asked: bool = False
     """The keyword ended a question, so that only what looks like a secret can be one."""
-    polish: bool = False
-    """The keyword is Polish, whose "to" is a verb of being."""
+    keyword: str = ""
+    over: bool = False
+    """Another sentence or clause has begun, whose verb is not the keyword's."""
     introduced: bool = False
-    """ "With" stands in front of the keyword."""
+    """ "With", or a user's name and "and", stands in front of the keyword."""
     forbidden: bool = False
     """The statement speaks of rules for secrets."""
 
@@ -74,7 +83,7 @@ class State:
 def _after(manner: Manner, text: str, start: int, end: int) -> Value | None:
     """Read on from the keyword until a value, a word that forbids one, or the end of what may belong to it."""
     state = State(asked=text.startswith("?", end), introduced=_introduced(text, start))
-    state.polish = text[start : start + 3].casefold() == "has"
+    state.keyword = text[start : start + 3].casefold()
     for token in tokens_after(text, end):
         if token.kind == "line":
             state.lines += 1
@@ -94,16 +103,23 @@ def _after(manner: Manner, text: str, start: int, end: int) -> Value | None:
 
 
 def _introduced(text: str, start: int) -> bool:
-    """ "With", and at most an article, stands right in front."""
-    words = text[max(0, start - 20) : start].casefold().split()[-2:]
-    return bool(words) and (words[-1] in lexicon.WITH or (words[-1] in lexicon.ARTICLES and words[0] in lexicon.WITH))
+    """ "With" stands right in front, an article aside, or "and" or a comma behind a user's name."""
+    before = text[max(0, start - 50) : start].casefold()
+    words = before.split()
+    if words and words[-1] in lexicon.ARTICLES:
+        words = words[:-1]
+    if not words:
+        return False
+    if words[-1] in lexicon.WITH:
+        return True
+    return (words[-1] in lexicon.AND or words[-1].endswith((",", "/"))) and _USER.search(before) is not None
 
 
 def _linked(state: State, token: Token) -> None:
     state.aside = token.kind == "comma"
     if token.kind == "link" and token.text[0] not in "-–—/":
         state.naming = state.naming or state.link == COPULA
-        state.link, state.crossed = COLON, False
+        state.link, state.crossed, state.since = COLON, False, 0
     elif token.kind == "link":
         state.link = max(state.link, COPULA)
 
@@ -116,18 +132,21 @@ def _passed(manner: Manner, state: State, token: Token) -> bool:
     state.forbidden = state.forbidden or word in lexicon.FORBIDDING
     if word in lexicon.COPULAS:
         state.link, state.crossed, state.since = max(state.link, COPULA), False, 0
-        state.being = word in lexicon.BEING or (word == "to" and state.polish)
+        state.being = not state.over and (
+            word in lexicon.BEING or word in lexicon.NAMING or state.keyword == _BEING_BEHIND.get(word)
+        )
         state.naming = state.naming or word in lexicon.NAMING
         return True
     if word in lexicon.ANSWER or word in lexicon.RELATIVE:
         return True
     state.skipped += 1
     state.since += 1
+    state.over = state.over or token.stop or word in lexicon.BUT
     state.aside = False
     state.link = NOTHING if state.link == NEAR else state.link
     if token.stop:
         state.crossed, state.link = True, NOTHING
-    return state.skipped <= manner.reach
+    return state.skipped <= manner.reach + _ASIDE
 
 
 def _is_value(manner: Manner, token: Token, state: State, text: str) -> bool:
@@ -155,6 +174,8 @@ def _has_shape(manner: Manner, token: Token, state: State, text: str) -> bool:
     link = max(state.link, COPULA) if alone else state.link
     named = link >= manner.named and (manner.named < COLON or not state.skipped)
     grade = shape.grade(token.text, named=named)
+    if state.skipped > manner.reach:
+        return grade >= shape.STRONG and state.being and not state.since
     if grade >= shape.STRONG:
         near = state.skipped <= 5 or grade == shape.SURE
         return link >= COPULA or (near and (link == NEAR or len(token.text) >= manner.unlinked))
@@ -169,7 +190,7 @@ def _has_shape(manner: Manner, token: Token, state: State, text: str) -> bool:
         return link >= COPULA and state.skipped <= 2
     if grade != shape.WORD or not _ends_clause(token, state, text):
         return False
-    said = state.being and not state.since and not describes(token.text)
+    said = (state.being or link == COLON) and not state.since and not describes(token.text)
     named = link == COPULA and manner.words == COLON and (state.naming or token.text.istitle() or said)
     introduced = state.introduced and not state.skipped and not describes(token.text)
     return link >= manner.words or named or (introduced and manner.words == COLON)
@@ -179,10 +200,18 @@ def _ends_clause(token: Token, state: State, text: str) -> bool:
     """A plain word is a value only where it is all that is said, and not an aside in brackets."""
     aside = _in_brackets(text, token)
     linked = state.naming and state.link == COLON
-    named = state.being and not state.since and token.text.istitle()
-    told = not state.skipped or (state.skipped <= 4 and (linked or named))
-    over = ends_line(text, token.end) or token.stop or (state.introduced and text[token.end : token.end + 1] == ",")
+    said = (state.being or state.link == COLON) and not state.since and not describes(token.text)
+    told = not state.skipped or (state.skipped <= 4 and (linked or said))
+    over = ends_line(text, token.end) or token.stop or ((state.introduced or said) and _goes_on(text, token.end))
     return told and not aside and over and plain(token.text)
+
+
+_GOING_ON = re.compile(r"[,;)]|\s+[-–—(]|\s+(?:and|but|och|men|og|ja|mutta|und|aber|en|maar|et|mais|y|pero|e|ma|i|ale)\s")
+
+
+def _goes_on(text: str, position: int) -> bool:
+    """The clause ends with a comma, a bracket or "and"."""
+    return _GOING_ON.match(text, position) is not None
 
 
 def _in_brackets(text: str, token: Token) -> bool:
@@ -213,14 +242,14 @@ def spaced(token: Token, state: State, text: str) -> bool:
 _LINKS = lexicon.AS | lexicon.FOR | lexicon.THAT
 
 
-def _before(manner: Manner, text: str, start: int) -> Value | None:
+def _before(manner: Manner, text: str, start: int, end: int) -> Value | None:
     """Read back from the keyword: "X is the password", "use X as password"."""
     near = text[max(0, start - 40) : start].casefold().split()[-5:]
     pointing = any(word in lexicon.THAT for word in near)
     if not pointing and not any(word in _LINKS or word[0] == "(" for word in near):
         return None
     tokens = tokens_before(text, start)[:7]
-    linked = False
+    linked = used_for = False
     for distance, token in enumerate(tokens):
         if token.stop and not pointing:
             return None
@@ -230,11 +259,14 @@ def _before(manner: Manner, text: str, start: int) -> Value | None:
                 return Value(token, certain=False)
             if manner.spaced and spaced(token, State(), text):
                 return Value(token, certain=False)
+            if used_for and grade == shape.WORD and plain(token.text) and not describes(token.text):
+                return Value(token, certain=False)
             if token.text.casefold() not in lexicon.COPULAS:
                 return None
         elif token.text.casefold() in lexicon.FOR:
             used = tokens[distance + 2 : distance + 3]
             linked = bool(used) and used[0].text.casefold() in lexicon.USING
+            used_for = linked and manner.words == COLON and text[end : end + 1] in {"", ".", ",", "!", "\n"}
         elif token.text.casefold() in _LINKS or text[token.start - 1] == "(":
             linked = True
         elif distance > 3:
@@ -273,4 +305,4 @@ def describes(word: str) -> bool:
 
 
 def read_statement(manner: Manner, text: str, start: int, end: int) -> Value | None:
-    return _after(manner, text, start, end) or _before(manner, text, start)
+    return _after(manner, text, start, end) or _before(manner, text, start, end)
