@@ -28,7 +28,13 @@ from tests.sensitivity.corpus import HELD_OUT, SETS, Entry, entries, measure
 BODY_BYTES = 10 * 1024
 ROUNDS = 15
 BOUND_MS = 2.0
-BEFORE = {"third": ("87.2", "98.6"), "fourth": ("84.6", "98.7"), "fifth": ("83.3", "100.0"), "sixth": ("94.6", "98.4")}
+BEFORE = {
+    "third": ("87.2", "98.6"),
+    "fourth": ("84.6", "98.7"),
+    "fifth": ("83.3", "100.0"),
+    "sixth": ("94.4", "98.3"),
+    "seventh": ("79.5", "100.0"),
+}
 """Recall and precision at ``probable`` when each held-out set was new: before any rule was changed for it."""
 HOSTILE = {r"(a+)+$": "a", r"(a|aa)+$": "a", r"(.*a){20}": "a" * 20, r"([a-z]+)*\d": "a1", r"(x+x+)+y": "xxy"}
 REFUSED = r"(?=secret)\w+", r"(?<!no )password", r"(\w)\1{3}", r"(?>a+)b", r"a*+b"

@@ -233,7 +233,7 @@ async def _show(
         well = well and not fault
         console.rule(f"[bold]{item.title}", align="left")
         if detail.decision:
-            for line in (*summary(detail.decision), *lines(detail.decision, covering, brief=True)):
+            for line in (*summary(detail.decision, covering), *lines(detail.decision, covering, brief=True)):
                 console.print(line)
         console.print(f"{'state':>11}  {entry.state}, {entry.reason}", markup=False)
         verdict = fault or ("the API has it as it should be" if item.ticket else "the API has nothing of it, rightly")

@@ -74,7 +74,7 @@ def _print(console: Console, one: Explained, covering: Covering, *, reveal: bool
     if one.decision is None:
         console.print(f"hold unreadable: {one.defect}", style="bold red", markup=False)
         return
-    for line in summary(one.decision, covering if reveal else None):
+    for line in summary(one.decision, covering, reveal=reveal):
         console.print(line)
     for line in lines(one.decision, None if reveal else covering):
         console.print(line)

@@ -14,6 +14,8 @@ import typer
 from bridge import queue_select_cli as select
 
 if TYPE_CHECKING:
+    from bridge.ops.covering import Covering
+    from bridge.settings import Settings
     from bridge.spool.api import Detail, Entry, Spool
 
 
@@ -91,26 +93,35 @@ def show(
     """Show one entry: envelope, decision, attempts, audit; with --text what was kept and cut."""
     from bridge.spool.api import Audit
 
-    async def work(spool: Spool, _settings: object) -> Detail:
+    async def work(spool: Spool, settings: Settings) -> tuple[Detail, Covering | None]:
         detail = await spool.detail(entry_id)
         if text:
             await spool.note(detail.entry.id, Audit(time.time(), select.actor(), "reveal"))
-        return detail
+        return detail, None if text else _covering(settings)
 
-    detail = select.with_spool(context, work)
+    detail, covering = select.with_spool(context, work)
     if as_json:
-        typer.echo(json.dumps(_detail(detail, text=text), ensure_ascii=False))
+        typer.echo(json.dumps(_detail(detail, covering), ensure_ascii=False))
     else:
-        _print_detail(detail, text=text)
+        _print_detail(detail, covering)
 
 
-def _detail(detail: Detail, *, text: bool) -> dict[str, Any]:
+def _covering(settings: Settings) -> Covering:
+    from bridge import sensitivity
+    from bridge.composition import policy, rules_name
+    from bridge.ops.covering import Covering
+
+    rests_on = policy(settings)
+    return Covering(sensitivity.load(rests_on.rules, name=rules_name(settings)), rests_on.sensitivity.tier)
+
+
+def _detail(detail: Detail, covering: Covering | None) -> dict[str, Any]:
     from dataclasses import asdict
 
     from bridge.ops.render import as_dict
 
-    decision = as_dict(detail.decision) if detail.decision else None
-    if decision and not text:
+    decision = as_dict(detail.decision, covering) if detail.decision else None
+    if decision and covering:
         for name in ("message", "reply", "elided", "subject"):
             del decision[name]
     return {
@@ -122,7 +133,7 @@ def _detail(detail: Detail, *, text: bool) -> dict[str, Any]:
     }
 
 
-def _print_detail(detail: Detail, *, text: bool) -> None:
+def _print_detail(detail: Detail, covering: Covering | None) -> None:
     from rich.console import Console
 
     from bridge.ops.render import clean, lines, summary
@@ -137,9 +148,9 @@ def _print_detail(detail: Detail, *, text: bool) -> None:
         markup=False,
     )
     if detail.decision:
-        for line in summary(detail.decision):
+        for line in summary(detail.decision, covering):
             console.print(line)
-        for line in lines(detail.decision) if text else ():
+        for line in () if covering else lines(detail.decision):
             console.print(line)
     for attempt in detail.attempts:
         said = f"{attempt.status or ''} {attempt.code} {attempt.detail}".strip()

@@ -31,6 +31,17 @@ class Covering:
         whole = self.covered("\n".join(lines)).split("\n")
         return whole if len(whole) == len(lines) else [self.covered(line) for line in lines]
 
+    def named(self, name: str) -> str:
+        """A person's or a file's name, covered by the rules for text and by those for names of files."""
+        return self.covered(self.covered(name), "attachment_name")
+
+    def place(self, decision: Decision, where: str) -> str:
+        """A finding's place, in which a file's name may stand, covered."""
+        for attachment in decision.attachments:
+            if where == f'attachment "{attachment.name}"':
+                return f'attachment "{self.named(attachment.name)}"'
+        return where
+
     def matched(self, decision: Decision, finding: Finding) -> tuple[str, ...]:
         """The text that a finding is about; empty where the decision does not carry it (headers, protection)."""
         for attachment in decision.attachments:

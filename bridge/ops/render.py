@@ -6,7 +6,8 @@ What comes from a mail is always printed as text: control characters are shown, 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -34,9 +35,10 @@ def _escaped(char: str) -> str:
     return f"\\x{ord(char):02x}" if ord(char) < 256 else f"\\u{ord(char):04x}"
 
 
-def as_dict(decision: Decision) -> dict[str, Any]:
-    """The members that ``explain --json`` promises (docs/explain.md)."""
+def as_dict(decision: Decision, covering: Covering | None = None) -> dict[str, Any]:
+    """The members that ``explain --json`` promises (docs/explain.md); with ``covering`` without secrets in names."""
     reference, sender = decision.reference, decision.sender
+    named, place = _covers(decision, covering)
     return {
         "verdict": {"action": decision.verdict.action, "reason": str(decision.verdict.reason)},
         "ticket": {"id": reference.ticket, "source": reference.source} if reference else None,
@@ -44,7 +46,7 @@ def as_dict(decision: Decision) -> dict[str, Any]:
         "class_reason": decision.class_reason,
         "sender": {
             "address": sender.address if sender else "",
-            "name": sender.name if sender else "",
+            "name": named(sender.name) if sender else "",
             "authenticated": decision.authentication.result == "pass",
             "authentication": decision.authentication.why,
         },
@@ -53,10 +55,19 @@ def as_dict(decision: Decision) -> dict[str, Any]:
         "reply": decision.reply.text if decision.reply else "",
         "elided": decision.reply.elided if decision.reply else "",
         "encrypted": decision.encrypted,
-        "findings": [{"rule": f.rule, "tier": f.tier, "where": f.where} for f in decision.findings],
-        "attachments": [{"name": a.name, "content_type": a.content_type, "size": a.size} for a in decision.attachments],
+        "findings": [{"rule": f.rule, "tier": f.tier, "where": place(f.where)} for f in decision.findings],
+        "attachments": [
+            {"name": named(a.name), "content_type": a.content_type, "size": a.size} for a in decision.attachments
+        ],
         "defects": list(decision.defects),
     }
+
+
+def _covers(decision: Decision, covering: Covering | None) -> tuple[Callable[[str], str], Callable[[str], str]]:
+    """What covers a name, and what covers a finding's place."""
+    if covering is None:
+        return str, str
+    return covering.named, partial(covering.place, decision)
 
 
 def unread(defect: str) -> dict[str, Any]:
@@ -88,8 +99,12 @@ def request(decision: Decision) -> tuple[str, dict[str, Any]] | None:
     return None
 
 
-def summary(decision: Decision, revealing: Covering | None = None) -> Iterable[Text]:
-    """What became of a mail, in a few coloured lines; with ``revealing`` also what the sensitivity rules matched."""
+def summary(decision: Decision, covering: Covering | None = None, *, reveal: bool = False) -> Iterable[Text]:
+    """What became of a mail, in a few coloured lines.
+
+    With ``covering`` what the sensitivity rules matched in names is covered or, with ``reveal``, all of it is told.
+    """
+    named, place = _covers(decision, None if reveal else covering)
     verdict = decision.verdict
     line = Text(f"{verdict.action} ", style=_STYLES[verdict.action])
     line.append(str(verdict.reason), style="bold").append(f"  {REASONS[verdict.reason]}", style="dim")
@@ -97,16 +112,16 @@ def summary(decision: Decision, revealing: Covering | None = None) -> Iterable[T
     reference = decision.reference
     yield _pair("ticket", f"{reference.ticket}, from the {reference.source}" if reference else "none")
     sender = decision.sender
-    who = f"{sender.name} <{sender.address}>" if sender else "nobody"
+    who = f"{named(sender.name)} <{sender.address}>" if sender else "nobody"
     yield _pair("sender", f"{who}, authentication: {decision.authentication.result} ({decision.authentication.why})")
     yield _pair("class", f"{decision.mail_class} ({decision.class_reason})")
     yield _pair("encrypted", "yes" if decision.encrypted else "no")
     for finding in decision.findings:
         posted = "" if finding.posted else " (only in what was cut)"
-        told = "".join(f": {text}" for text in revealing.matched(decision, finding)) if revealing else ""
-        yield _pair("finding", f"{finding.rule}, {finding.tier}, {finding.where}{posted}{told}")
+        told = "".join(f": {text}" for text in covering.matched(decision, finding)) if covering and reveal else ""
+        yield _pair("finding", f"{finding.rule}, {finding.tier}, {place(finding.where)}{posted}{told}")
     for item in decision.attachments:
-        yield _pair("attachment", f"{item.name}, {item.content_type}, {item.size} bytes")
+        yield _pair("attachment", f"{named(item.name)}, {item.content_type}, {item.size} bytes")
     for defect in decision.defects:
         yield _pair("defect", defect)
     for note in decision.notes:

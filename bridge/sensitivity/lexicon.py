@@ -25,7 +25,9 @@ WITH = _words("with med mit met avec con z kanssa ja")
 
 ARTICLES = _words("the my our a dem das den meinem la le mon ma het de il lo el mi den mitt min")
 
-BUT = _words("but men aber mais pero ma ale maar mutta because weil fordi eftersom när when if wenn si se jeśli jos kun als")
+BUT = _words(
+    "but men aber mais pero ma ale maar mutta because weil fordi eftersom när when if wenn si se jeśli jos kun als"
+)
 """Words that begin another clause."""
 
 BEING = _words("is was är var er oli ist war est c'est était es era è jest")
@@ -35,8 +37,8 @@ STATES = _words(
     """
     yes error errors failure problem issue please urgent case-sensitive sensitive different unique simple complex easy
     known plain visible empty gone back olika känd annorlunda känslig forskjellig ukjent kendt anderledes eri tuttu
-    bekannt unterschiedlich einfach bekend anders différent simple connu diferente igual conocida diversa semplice nota inny
-    inne proste znane always only still also both either neither optional somewhere nowhere elsewhere together
+    bekannt unterschiedlich einfach bekend anders différent simple connu diferente igual conocida diversa semplice nota
+    inny inne proste znane always only still also both either neither optional somewhere nowhere elsewhere together
     sometimes often usually probably maybe perhaps exactly really already ever even ja nej nein oui non sí si tak nie
     expired wrong incorrect invalid correct valid not no never reset resetting changed missing empty blank
     required optional unknown forgotten lost stolen compromised protected accepted rejected refused denied

@@ -21,7 +21,11 @@ def codes(text: str, _start: int, end: int) -> Value | None:
     found: list[Token] = []
     for token in islice(tokens_after(text, end), 24):
         word = token.text
-        if (_CODE.fullmatch(word) or _SOLID.fullmatch(word)) and any(c.isdigit() for c in word) and not _DATE.fullmatch(word):
+        if (
+            (_CODE.fullmatch(word) or _SOLID.fullmatch(word))
+            and any(c.isdigit() for c in word)
+            and not _DATE.fullmatch(word)
+        ):
             found.append(token)
             if len(found) >= 2 or word.count("-") >= 2:
                 return Value(found[0], certain=True)
@@ -46,7 +50,7 @@ def phrase(text: str, _start: int, end: int) -> Value | None:
 
 def login(text: str, _start: int, end: int) -> Value | None:
     """Something behind a user name that looks like its password: ``admin / …``, ``root:…``, or on the next line."""
-    if not may_hold_secret(text, end):
+    if not may_hold_secret(text, end, 27):
         return None
     paired = mail = False
     seen = 0
@@ -94,7 +98,7 @@ _USERS = frozenset(
 
 def chosen(text: str, _start: int, end: int) -> Value | None:
     """Within three words something that is hardly anything but a password."""
-    if not may_hold_secret(text, end):
+    if not may_hold_secret(text, end, 6):
         return None
     words = (token for token in tokens_after(text, end) if token.kind in {"word", "quoted"})
     for token in islice(words, 4):

@@ -12,13 +12,17 @@ _AFTER = 320
 _BEFORE = 90
 _CLOSING = "\"'`”’»)]}*_›“"
 _TOKEN = re.compile(
-    r"[^\S\n]*(?:(?P<line>\n)|(?P<comma>[,;])"
+    r"[^\S\n]*(?:(?P<letters>[^\W_]+)(?=\s|\Z)|(?P<line>\n)|(?P<comma>[,;])"
     r"|(?P<link>:=>|:=|=>|->|=+|:+|[→⇒⟶➔]|[>|]+(?=\s|$)|[-–—/]+(?=\s))"
     r"|(?P<quoted>\"[^\"\n]{1,60}\"|'[^'\n]{1,60}'(?!\w)|`[^`\n]{1,60}`|“[^”\n]{1,60}”|„[^“”\n]{1,60}[“”]|«[^»\n]{1,60}»"
     r"|»[^«\n]{1,60}«|‘[^’\n]{1,60}’|‹[^›\n]{1,60}›|”[^”\n]{1,60}”)"
     r"|(?P<word>\S+))"
 )
-_MIXED = re.compile(r"[0-9!@#$%^&*+=?~|§€£¤]|[^\W\d_][A-ZÀ-ÖØ-Þ]|[^\x00-\xff]")
+_SIGN = r"[!@#$%^&*+=?~|§€£¤]"
+_MIXED = re.compile(
+    rf"\d\S*[^\W\d_]|[^\W\d_]\S*\d|\d\S*{_SIGN}|{_SIGN}\S*\d|\S{_SIGN}\S*\w|\S[@#$%&§€£¤]"
+    r"|[^\W\d_][A-ZÀ-ÖØ-Þ]|[^\W\d_](?=[^\W\d_])[^\x00-\xff]"
+)
 _BEFORE_TOKEN = re.compile(r"\S+")
 _LINE_END = re.compile(r"[\s.,;:!?)\]}\"'`*_<>|”»’]*")
 
@@ -42,7 +46,9 @@ def tokens_after(text: str, position: int) -> Iterator[Token]:
     for found in _TOKEN.finditer(window, at):
         kind = found.lastgroup or ""
         start, end = found.span(kind)
-        if kind == "word":
+        if kind == "letters":  # most words, and nothing to cut off
+            yield Token("word", found.group(kind), position + start, position + end)
+        elif kind == "word":
             yield from _word(found.group(kind), position + start)
         elif kind == "quoted":
             stop = window[end : end + 1] in {".", "!", "?"} or window[end - 2] in ".?"
@@ -51,12 +57,13 @@ def tokens_after(text: str, position: int) -> Iterator[Token]:
             yield Token(kind, found.group(kind), position + start, position + end)
 
 
-def may_hold_secret(text: str, position: int, reach: int = _AFTER) -> bool:
-    """Within ``reach`` characters stands what a mixed word needs: a digit, a sign, or a capital inside a word.
+def may_hold_secret(text: str, position: int, words: int = _AFTER) -> bool:
+    """Within ``words`` words stands what a mixed word needs: a digit or a sign within it, or an inner capital.
 
     Cheap, and true for every text in which a token has grade ``shape.STRONG`` or better.
     """
-    return _MIXED.search(text, position, position + reach) is not None
+    found = _MIXED.search(text, position, position + _AFTER)
+    return found is not None and (words == _AFTER or len(text[position : found.start()].split()) <= words)
 
 
 def _word(raw: str, start: int) -> Iterator[Token]:

@@ -40,7 +40,7 @@ class Matcher(Protocol):
 
     @property
     def gate(self) -> str:
-        """An RE2 expression that matches every text in which anything is found; empty when there is none to test."""
+        """An RE2 expression that matches every text in which anything is found."""
 
     def find(self, text: str) -> Iterator[Hit]:
         """Where it matches, in the order of the text."""
@@ -82,9 +82,7 @@ class PatternMatcher:
 
     @property
     def gate(self) -> str:
-        """The pattern, or what must stand near it when that says more; none for whole words, which every text has."""
-        if self.word:
-            return ""
+        """The pattern, or what must stand near it when that says more."""
         return str(self.pattern.pattern if self.near is None else self.near.pattern)
 
     def find(self, text: str) -> Iterator[Hit]:
@@ -127,29 +125,41 @@ def _is_word(text: str, start: int, end: int) -> bool:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """Rules that are tested together first: what their joint gate does not match, none of them matches."""
+class _Gates:
+    """Every rule's gate in one RE2 set: one pass over a text tells which rules may match it.
 
-    rules: tuple[Rule, ...]
-    gate: Any
+    A set that runs out of memory matches nothing. The empty expression, which matches every text, tells that from a
+    text that no gate matches; then, and where the set cannot be compiled, every rule is a candidate.
+    """
 
-    @classmethod
-    def of(cls, rules: tuple[Rule, ...]) -> _Group:
+    def __init__(self, rules: tuple[Rule, ...]) -> None:
         options = re2.Options()
         options.log_errors = False
         options.never_capture = True
+        options.max_mem = _MEMORY
+        self._rules = rules
+        self._set: Any = re2.Set.SearchSet(options)
         try:
-            return cls(rules, re2.compile("|".join(f"(?:{rule.matcher.gate})" for rule in rules), options))
+            for rule in rules:
+                self._set.Add(rule.matcher.gate)
+            self._sentinel = self._set.Add("")
+            self._set.Compile()
         except re2.error:  # each alone is small enough, together they are not
-            return cls(rules, None)
+            self._set = None
 
-    def open(self, data: bytes) -> bool:
-        """UTF-8, encoded once for all groups."""
-        return self.gate is None or self.gate.search(data) is not None
+    def open(self, text: str) -> Iterator[Rule]:
+        """The rules that may match, in the order of the files."""
+        found = self._set.Match(text.encode()) if self._set is not None else None
+        if found is None or self._sentinel not in found:
+            yield from self._rules
+            return
+        for index in sorted(found):
+            if index != self._sentinel:
+                yield self._rules[index]
 
 
-_GROUP = 8
+_MEMORY = 64 << 20
+"""Bytes that the automaton of all gates may take, at most."""
 
 
 @dataclass(frozen=True)
@@ -159,20 +169,12 @@ class Rules:
     known: tuple[Rule, ...]
 
     @cached_property
-    def _groups(self) -> dict[str, tuple[_Group, ...]]:
-        return {scope: tuple(self._grouped(scope)) for scope in SCOPES}
+    def _gates(self) -> dict[str, _Gates]:
+        return {scope: _Gates(tuple(self._in_force(scope))) for scope in SCOPES}
 
-    def _grouped(self, scope: str) -> Iterator[_Group]:
-        """Rules with a gate in groups, which tests most mails with a few passes; the others each alone."""
-        rules = [rule for rule in self.known if rule.enabled and scope in rule.scopes]
-        gated = [rule for rule in rules if rule.matcher.gate]
-        for start in range(0, len(gated), _GROUP):
-            yield _Group.of(tuple(gated[start : start + _GROUP]))
-        yield _Group(tuple(rule for rule in rules if not rule.matcher.gate), None)
+    def _in_force(self, scope: str) -> Iterator[Rule]:
+        return (rule for rule in self.known if rule.enabled and scope in rule.scopes)
 
     def candidates(self, scope: str, text: str) -> Iterator[Rule]:
         """The rules in force that look at ``scope`` and may match ``text``."""
-        data = text.encode()
-        for group in self._groups[scope]:
-            if group.open(data):
-                yield from group.rules
+        return self._gates[scope].open(text)

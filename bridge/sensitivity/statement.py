@@ -25,8 +25,8 @@ _BEING_BEHIND = {"to": "has", "on": "sal"}
 """Verbs of being in one language and prepositions in others, with the beginning of the keywords of the one."""
 _DATE = re.compile(r"(?:19|20)\d\d-\d\d-\d\d|\d\d-\d\d-\d\d(?:\d\d)?")
 _USER = re.compile(
-    r"user|log ?in|logg|användar|bruk|brug|tunnu|käyttäj|benutz|nutzer|gebruik|utilisat|compte|identif|usuario|utente|redattore"
-    r"|użytk|zalog|konto|account|anmeld|entrad|entrate|accede"
+    r"user|log ?in|logg|användar|bruk|brug|tunnu|käyttäj|benutz|nutzer|gebruik|utilisat|compte|identif|usuario|utente"
+    r"|redattore|użytk|zalog|konto|account|anmeld|entrad|entrate|accede"
 )
 _DIGITS = re.compile(r"\d{1,8}(?:[ -]\d{1,4}){0,7}")
 
@@ -206,7 +206,9 @@ def _ends_clause(token: Token, state: State, text: str) -> bool:
     return told and not aside and over and plain(token.text)
 
 
-_GOING_ON = re.compile(r"[,;)]|\s+[-–—(]|\s+(?:and|but|och|men|og|ja|mutta|und|aber|en|maar|et|mais|y|pero|e|ma|i|ale)\s")
+_GOING_ON = re.compile(
+    r"[,;)]|\s+[-–—(]|\s+(?:and|but|och|men|og|ja|mutta|und|aber|en|maar|et|mais|y|pero|e|ma|i|ale)\s"
+)
 
 
 def _goes_on(text: str, position: int) -> bool:

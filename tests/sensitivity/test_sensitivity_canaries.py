@@ -21,7 +21,13 @@ import pytest
 from bridge.delivery.echo import REPEATS, texts, without_echo
 from bridge.errors import UnreadableMail
 from bridge.isolation import Isolation
+from bridge.model import Address, Attachment, Reply
+from bridge.ops.actions import Actions
+from bridge.ops.notices import Notices
+from bridge.spool.api import Spool
 from tests.main_job.running import TICKET, Bridge, eventually
+from tests.ops.test_ops_notices import Sink, a_decision, held, run
+from tests.spool import samples
 
 FIELDS = ("subject", "name", "reply_to", "comments", "text", "html", "cut", "file_name", "file", "binary")
 
@@ -122,6 +128,10 @@ def test_what_was_matched_is_written_nowhere(tmp_path: Path) -> None:
                 "ready": httpx.get(page[1] + "/readyz", trust_env=False).text,
                 "list": bridge.command("queue", "list", "--json").stdout,
             }
+            entries = [one["id"] for one in bridge.queue()]
+            assert len(entries) >= 2
+            said["shown"] = "".join(bridge.command("queue", "show", entry).stdout for entry in entries[-2:])
+            said["shown as JSON"] = bridge.command("queue", "show", "--json", entries[-1]).stdout
             said["files"] = "".join(path.read_bytes().decode("latin-1") for path in spool.rglob("*") if path.is_file())
             assert bridge.process.stop() == 0
         finally:
@@ -133,6 +143,25 @@ def test_what_was_matched_is_written_nowhere(tmp_path: Path) -> None:
         for field in FIELDS:
             assert canary(field) not in text, (where, field)
             assert f"Canary{field.title().replace('_', '')}" not in text, (where, field)
+
+
+def test_a_notice_to_the_sender_holds_no_word_of_the_mail(tmp_path: Path) -> None:
+    decision = a_decision(
+        sender=Address(f"password: {canary('name')}", "anna@example.org"),
+        subject=f"password: {canary('subject')}",
+        message=canary("text"),
+        reply=Reply(canary("text"), canary("cut"), (), 1.0),
+        attachments=(Attachment("2", canary("file_name"), "text/plain", 9, "0" * 64, text=canary("file")),),
+    )
+
+    async def work(spool: Spool, notices: Notices, _sink: Sink, clock: samples.Clock) -> None:
+        entry = await held(spool, decision)
+        await Actions(spool, "me", clock).reject(entry, canary("comments"))
+        assert await notices.round() == 1
+
+    ((_, _, mail),) = run(tmp_path, work).mails
+    assert "Canary" not in mail.as_string()
+    assert all("Canary" not in str(part.get_payload(decode=True)) for part in mail.walk())
 
 
 def _explode(words: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from itertools import combinations
+from collections import Counter
 
 import pytest
 
@@ -12,6 +12,7 @@ from bridge import sensitivity
 from tests.sensitivity.corpus import SETS, Entry, entries, measure
 
 LANGUAGES = {"en", "sv", "no", "da", "fi", "de", "nl", "fr", "es", "it", "pl"}
+_ALIKE = 0.88
 _SECRET = re.compile(r"\S*[\d!#$%&*+_@]\S*")
 
 
@@ -20,18 +21,39 @@ def masked(text: str) -> list[str]:
     return ["#" if _SECRET.fullmatch(word) else word for word in text.lower().split()]
 
 
-def near_duplicates(a: list[str], b: list[str]) -> bool:
-    """They differ only by what is masked, or by one word, or hardly at all."""
-    if len(a) == len(b):
-        differing = sum(x != y for x, y in zip(a, b, strict=True))
-        if differing == 0 and a != ["#"]:
-            return True
-        if differing <= 1 and len(a) >= 4:
-            return True
-    if len(a) < 4 or abs(len(a) - len(b)) > 2:
-        return False
-    matcher = difflib.SequenceMatcher(None, " ".join(a), " ".join(b))
-    return matcher.real_quick_ratio() > 0.88 and matcher.quick_ratio() > 0.88 and matcher.ratio() > 0.88
+def twins(texts: list[str]) -> set[tuple[str, str]]:
+    """Pairs that differ only by what is masked or by one word."""
+    seen: dict[tuple[str | int, ...], str] = {}
+    found = set()
+    for text in texts:
+        words = masked(text)
+        keys: list[tuple[str | int, ...]] = [] if words == ["#"] else [tuple(words)]
+        if len(words) >= 4:
+            keys += [(at, *words[:at], *words[at + 1 :]) for at in range(len(words))]
+        found |= {(seen[key], text) for key in keys if key in seen}
+        seen.update(dict.fromkeys(keys, text))
+    return found
+
+
+def alike(texts: list[str]) -> set[tuple[str, str]]:
+    """Pairs of four words or more that are hardly different, letter by letter."""
+    rows = [(words, " ".join(words), text) for text in texts for words in [masked(text)] if len(words) >= 4]
+    rows.sort(key=lambda row: len(row[1]))
+    found = set()
+    for at, (words, joined, text) in enumerate(rows):
+        matcher = difflib.SequenceMatcher(None, "", joined)
+        counts = Counter(joined)
+        for others, other, twin in rows[at + 1 :]:
+            if 2 * len(joined) <= _ALIKE * (len(joined) + len(other)):
+                break
+            if abs(len(words) - len(others)) > 2:
+                continue
+            if 2 * (counts & Counter(other)).total() <= _ALIKE * (len(joined) + len(other)):
+                continue
+            matcher.set_seq1(other)
+            if matcher.ratio() > _ALIKE:
+                found.add((text, twin))
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -47,15 +69,21 @@ def test_the_set_is_large_enough_and_speaks_every_language(all_entries: list[Ent
 
 
 def test_no_two_entries_differ_only_by_the_secret_or_one_word(all_entries: list[Entry]) -> None:
-    words = [(masked(entry.text), entry.text) for entry in all_entries]
-    twins = [(x, y) for (a, x), (b, y) in combinations(words, 2) if near_duplicates(a, b)]
-    assert twins == []
+    assert twins([entry.text for entry in all_entries]) == set()
+
+
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
+def test_no_two_entries_of_a_language_are_nearly_the_same(all_entries: list[Entry], language: str) -> None:
+    assert alike([entry.text for entry in all_entries if entry.lang == language]) == set()
 
 
 def test_near_duplicates_are_seen() -> None:
-    assert near_duplicates(masked("the password is Abc!123 now"), masked("the password is Xyz#999 now"))
-    assert near_duplicates(masked("please send my password soon"), masked("please send the password soon"))
-    assert not near_duplicates(masked("the password is Abc!123 now"), masked("log in with admin / Abc!123"))
+    assert twins(["the password is Abc!123 now", "the password is Xyz#999 now"])
+    assert twins(["please send my password soon", "please send the password soon"])
+    assert alike(["please could you send my password soon", "please could you send me passwords soon"])
+    different = ["the password is Abc!123 now", "log in with admin / Abc!123", "Abc!1", "Xyz#9"]
+    assert not twins(different)
+    assert not alike(different)
 
 
 @pytest.mark.parametrize("half", SETS)
