@@ -36,17 +36,23 @@ class Block(NamedTuple):
     """They are enough to be a header block; if not, no block begins inside them either."""
 
 
+def name(bare: str) -> str:
+    """What stands before the first colon, case-folded."""
+    return bare.replace("\uff1a", ":").partition(":")[0].strip(_EMPHASIS).casefold()
+
+
 def label(bare: str) -> tuple[str, str]:
     """The kind of header label that the line begins with, and the value behind it; empty when it begins with none."""
     end = bare.find(":", 0, MAX_LABEL)
-    if end < 0:
-        end = bare.find("\uff1a", 0, MAX_LABEL)
+    wide = -1 if bare.isascii() else bare.find("\uff1a", 0, MAX_LABEL)
+    if end < 0 or 0 <= wide < end:  # The value may hold the other colon: a time of day, "Re:".
+        end = wide
         if end < 0:
             return "", ""
-    name = bare[:end].strip(_EMPHASIS).casefold()
-    kind = vocabulary().labels.get(name)
+    folded = bare[:end].strip(_EMPHASIS).casefold()
+    kind = vocabulary().labels.get(folded)
     if kind is None:
-        if name in _RAW or name.startswith("x-"):
+        if folded in _RAW or folded.startswith("x-"):
             return "raw", ""
         return "", ""
     return kind, bare[end + 1 :].strip(_EMPHASIS)
@@ -118,11 +124,11 @@ def separator(bare: str) -> str:
     return ""
 
 
-def says_forwarded(subject: str) -> bool:
-    """The subject is that of a forwarded message, behind what gateways put in front of it (``[EXTERNAL] FW: …``)."""
+def prefix(subject: str) -> str:
+    """What a client put before the subject's colon, behind what gateways put in front of it (``[EXTERNAL] FW: …``)."""
     while subject.startswith("[") and "]" in subject:
         subject = subject.partition("]")[2].lstrip()
-    return subject.replace("\uff1a", ":").partition(":")[0].strip().casefold() in vocabulary().forwarding
+    return name(subject)
 
 
 def inline(bare: str) -> bool:

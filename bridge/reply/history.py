@@ -62,7 +62,9 @@ class _Search:
         self.ours = tuple(item.casefold() for item in (*hints.addresses, *hints.names) if len(item) > 2)
         self.markers = tuple(" ".join(marker.split()).casefold() for marker in hints.markers if marker.strip())
         self.forwards = hints.forwarded != "cut"
-        self.forwarded = self.forwards and headers.says_forwarded(hints.subject)
+        prefix = headers.prefix(hints.subject) if self.forwards else ""
+        self.forwarded = prefix in vocabulary().forwarding
+        self.senders = vocabulary().forwarding_here.get(prefix, frozenset())
         self.found = History(len(lines))
         self.looks = MAX_LOOKS
         self.passed = 0
@@ -106,6 +108,16 @@ class _Search:
 
     def _rest(self, at: int, kind: str, reason: str, confidence: float) -> bool:
         """History from ``at``, with labels (Yandex writes them above its attribution) and dashes in front of it."""
+        at = self._above(at)
+        if kind in ("header", "separator") and (self.forwarded or self._names_sender(at)):
+            self.found.forward = at
+            return True
+        self.found.start, self.found.kind, self.found.reason = at, kind, reason
+        self.found.confidence = min(self.found.confidence, confidence)
+        return True
+
+    def _above(self, at: int) -> int:
+        """Where what stands above line ``at`` and belongs to it begins: labels, a line of dashes."""
         while at and not self.lines.depth[at - 1] and headers.label(self.lines.bare[at - 1])[0] in ("to", "subject"):
             at -= 1
         before = at - 1
@@ -116,13 +128,12 @@ class _Search:
             and not self.lines.depth[before]
             and headers.separator(self.lines.bare[before]) in ("rule", "bare original")
         ):
-            at = before
-        if self.forwarded and kind in ("header", "separator"):
-            self.found.forward = at
-            return True
-        self.found.start, self.found.kind, self.found.reason = at, kind, reason
-        self.found.confidence = min(self.found.confidence, confidence)
-        return True
+            return before
+        return at
+
+    def _names_sender(self, at: int) -> bool:
+        """The labels that begin at ``at`` are in the language of the subject's prefix."""
+        return bool(self.senders) and any(headers.name(bare) in self.senders for bare in self.lines.bare[at : at + 4])
 
     def _is_marker(self, words: str) -> bool:
         if self.markers:
@@ -259,4 +270,7 @@ class _Search:
         return name + bracket if bracket and name.isalpha() and name[0].isupper() else ""
 
     def _lead(self, found: attribution.Attribution) -> None:
-        self.found.leads.update(dict.fromkeys(range(found.first, found.last + 1), "attribution"))
+        first = found.first
+        if first and self.lines.bare[first - 1].endswith(";"):
+            first = self._above(first)  # Yandex ends its labels so.
+        self.found.leads.update(dict.fromkeys(range(first, found.last + 1), "attribution"))

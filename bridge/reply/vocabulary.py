@@ -55,6 +55,8 @@ class Vocabulary(NamedTuple):
     """How lines begin that virus scanners append."""
     forwarding: frozenset[str]
     """What stands before the colon in the subject of a forwarded message."""
+    forwarding_here: dict[str, frozenset[str]]
+    """The same where other languages have it for answers → the labels of senders above which it counts."""
     labels: dict[str, str]
     """Header label → ``from``, ``date``, ``to``, ``cc``, ``subject`` or ``other``."""
     first_words: frozenset[str]
@@ -88,6 +90,15 @@ def _labels(tables: list[dict[str, Any]]) -> dict[str, str]:
     return labels
 
 
+def _forwarding_here(tables: list[dict[str, Any]]) -> dict[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {}
+    for table in tables:
+        for prefix in table.get("forwarding_here", ()):
+            senders = frozenset(label.casefold() for label in table["headers"]["from"])
+            found[prefix.casefold()] = found.get(prefix.casefold(), frozenset()) | senders
+    return found
+
+
 @cache
 def vocabulary() -> Vocabulary:
     """Read the tables that are shipped with the package."""
@@ -119,6 +130,7 @@ def vocabulary() -> Vocabulary:
         lists=tuple(sorted(words("lists"))),
         scanners=tuple(sorted(words("scanners"))),
         forwarding=frozenset(words("forwarding")),
+        forwarding_here=_forwarding_here(tables),
         labels=labels,
         first_words=frozenset(label.split()[0] for label in labels),
     )
