@@ -47,6 +47,6 @@ def follow(jump: float) -> Steps[None]:
 def forget_waits(now: float) -> Steps[None]:
     """At a start: nothing waits for a time that only another clock could have meant."""
     yield from ask(
-        f"UPDATE entries SET next_at = ? WHERE {_WAITING} AND next_at > ? AND (attempts = 0 OR next_at > ?)",
-        *(now, now, now + LONGEST_WAIT_S),
+        f"UPDATE entries SET next_at = ? WHERE {_WAITING} AND next_at > ? AND (accepted_at > ? OR next_at > ?)",
+        *(now, now, now, now + LONGEST_WAIT_S),
     )
