@@ -9,8 +9,6 @@ exit code 74: what was not committed was not acknowledged.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import ctypes
 import os
 import random
 import signal
@@ -36,10 +34,10 @@ from bridge.delivery import (
     Sharing,
     nothing,
 )
-from bridge.errors import BridgeError, ConfigurationError, SpoolBroken, SpoolError
+from bridge.errors import BridgeError, ConfigurationError, SpoolBroken
 from bridge.intake import Intake, Listen, activated, parse_listen
 from bridge.isolation import Isolation
-from bridge.ops import logs
+from bridge.ops import logs, retention
 from bridge.ops.heartbeat import BEAT_S, Heartbeat
 from bridge.ops.meter import Meter
 from bridge.ops.notices import EVERY_S, Notices, look
@@ -47,34 +45,16 @@ from bridge.ops.status import RULES_FAULT, Monitor
 from bridge.pipeline import Policy
 from bridge.settings import Settings
 from bridge.spool.api import NewMail, Spool
-from bridge.spool.jumps import JumpWatch
 from bridge.spool.moving import refuse_half
 
 if TYPE_CHECKING:
     from bridge.ops.page import PageServer
 
 EXIT_BROKEN = 74
-_M_MMAP_THRESHOLD = -3
-HELD_DAYS = 90
-"""Days that held mail keeps its body (design §5)."""
-_DAY_S = 86_400.0
-_HOUR_S = 3600.0
-_CLOCK_IS_SURE_S = 60.0
-"""An hour's adjustment of a clock that is right stays far below."""
-
-
-def _let_large_blocks_go() -> None:
-    """Blocks from 1 MB on go back to the system once they are free (mallopt(3)); glibc would come to keep 32 MB ones.
-
-    That is what holds the process under 256 MB while many large mails come in at once.
-    """
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1 << 20)
 
 
 def serve(settings: Settings, *, pace: Pace | None = None, checkpoint: Checkpoint = nothing) -> int:
     """Run until SIGTERM or SIGINT; the exit code. ``pace`` and ``checkpoint`` are for tests."""
-    _let_large_blocks_go()
     meter = Meter()
     log = logs.configure(settings.log_format, meter)
     allocator.return_large_blocks()
@@ -177,7 +157,8 @@ class Service:
             alive=lambda: sdnotify.notify("WATCHDOG=1"),
             every_s=sdnotify.watchdog_s() or BEAT_S,
         )
-        for part in (self._heartbeat.run(), self._keep_house(), self._keep_notices(), allocator.keep_trimmed()):
+        house = retention.keep(self.spool, self._settings.retention_days, log)
+        for part in (self._heartbeat.run(), house, self._keep_notices(), allocator.keep_trimmed()):
             self._beside(part)
         if composition.is_shared(settings):
             self._beside(Sharing(self.spool, self._gate, composition.ME, time.time).run())
@@ -271,26 +252,6 @@ class Service:
     def _broken(self, error: BaseException | None = None) -> None:
         if not self.failed.done():
             self.failed.set_exception(error or SpoolBroken("the spool's file can no longer be trusted"))
-
-    async def _keep_house(self) -> None:
-        """Retention, every hour, but not in an hour in which the clock jumped or the machine may just have started:
-        a wrong clock must not end the time that held mail is kept for."""
-        watch = JumpWatch(time.time, time.monotonic)
-        while True:
-            await asyncio.sleep(_HOUR_S)
-            now = time.time()
-            if abs(watch.jump()) > _CLOCK_IS_SURE_S:
-                continue
-            try:
-                erased = await self.spool.erase(
-                    ended_before=now - self._settings.retention_days * _DAY_S, held_before=now - HELD_DAYS * _DAY_S
-                )
-            except SpoolError as error:
-                if not error.temporary:
-                    raise
-            else:
-                if erased:
-                    self._log.info("erased", entries=erased)
 
     async def _keep_notices(self) -> None:
         config = composition.notices(self._settings)
