@@ -60,7 +60,7 @@ class Addressed:
     """What the envelope recipient says, found where the address keys are (never in the process that parses mail)."""
 
     match: AddressMatch
-    sibling_has_ticket: bool = False
+    sibling_has_ticket: bool
     """Another recipient of the same mail names a ticket."""
 
 

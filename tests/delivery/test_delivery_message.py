@@ -93,6 +93,13 @@ def test_words_come_whole_and_names_stand_below() -> None:
 
 
 @pytest.mark.parametrize(
+    ("size", "told"), [(0, "0 bytes"), (999, "999 bytes"), (1_000, "1 KB"), (999_499, "999 KB"), (1_000_000, "1.0 MB")]
+)
+def test_a_size_is_told_in_the_unit_that_fits(size: int, told: str) -> None:
+    assert describe(attachment("c", size)) == f'"c" ({told})'
+
+
+@pytest.mark.parametrize(
     ("sender", "line"),
     [
         (ANNA, "From Anna <anna@example.org>:"),
