@@ -9,6 +9,7 @@ by programs of their own: ``make bench-intake``, ``bench-delivery``, ``bench-rep
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import statistics
 import sys
@@ -124,8 +125,10 @@ def rules(options: Options) -> list[dict[str, Any]]:
 def growth(options: Options) -> list[dict[str, float]]:
     """A claim of 32 with its settlements, and mails stored a second, where so many entries wait."""
     sizes = [size for size in BACKLOGS if options.scale >= 1 or size <= max(30_000, 1_000_000 * options.scale)]
-    took = spool.medians(sizes, 40)
-    return [{"backlog": size, "claim_ms": took[size], "stored_per_s": spool.produce(3.0, size)} for size in sizes]
+    with spool.filled(sizes) as paths:
+        took = spool.medians(paths, 40)
+        rates = {size: asyncio.run(spool.stored(path.parent, 3.0)) for size, path in paths.items()}
+    return [{"backlog": size, "claim_ms": took[size], "stored_per_s": rates[size]} for size in sizes]
 
 
 def read(options: Options) -> dict[str, float]:

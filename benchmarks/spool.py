@@ -15,8 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from benchmarks.intake import Checks
@@ -34,7 +34,8 @@ BATCH = 32
 LANES = 2_000
 
 
-async def _produce(directory: str, seconds: float) -> float:
+async def stored(directory: str | Path, seconds: float) -> float:
+    """Mails of 5 KB that 50 producers store in a second, in the spool of this directory."""
     spool = await open_spool(f"sqlite:///{directory}/spool.db", owner="b", high_water_bytes=1 << 40, min_free_bytes=0)
     raw, made = os.urandom(SIZE), 0
     stop = time.perf_counter() + seconds
@@ -52,12 +53,10 @@ async def _produce(directory: str, seconds: float) -> float:
     return made / took
 
 
-def produce(seconds: float, backlog: int = 0) -> float:
-    """Mails of 5 KB that 50 producers store in a second, where so many entries wait."""
+def produce(seconds: float) -> float:
+    """Mails of 5 KB that 50 producers store in a second."""
     with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".bench-") as directory:
-        if backlog:
-            fill(Path(directory) / "spool.db", backlog, hot=False)
-        return asyncio.run(_produce(directory, seconds))
+        return asyncio.run(stored(directory, seconds))
 
 
 def _slowed(library: Path, what: str, *arguments: str) -> float:
@@ -135,23 +134,31 @@ async def _cycles(path: Path, cycles: int) -> Sequence[float]:
     return took
 
 
-def medians(sizes: Sequence[int], cycles: int, *, hot: bool = False) -> dict[int, float]:
-    """Median milliseconds of a claim and settlement of ``BATCH`` at each size; the sizes alternate."""
+@contextmanager
+def filled(sizes: Sequence[int], *, hot: bool = False) -> Iterator[dict[int, Path]]:
+    """Spools of so many entries that are ready."""
     with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".bench-") as directory:
-        paths = {number: Path(directory) / f"{number}.db" for number in sizes}
+        paths = {number: Path(directory, str(number), "spool.db") for number in sizes}
         for number, path in paths.items():
+            path.parent.mkdir()
             fill(path, number, hot=hot)
-        took: dict[int, list[float]] = {number: [] for number in sizes}
-        for _ in range(4):
-            for number, path in paths.items():
-                took[number] += asyncio.run(_cycles(path, cycles // 4))
+        yield paths
+
+
+def medians(paths: dict[int, Path], cycles: int) -> dict[int, float]:
+    """Median milliseconds of a claim and settlement of ``BATCH`` in each spool; they alternate."""
+    took: dict[int, list[float]] = {number: [] for number in paths}
+    for _ in range(4):
+        for number, path in paths.items():
+            took[number] += asyncio.run(_cycles(path, cycles // 4))
     return {number: statistics.median(values) for number, values in took.items()}
 
 
 def claims(small: int, large: int, cycles: int, checks: Checks) -> None:
     """A claim and settlement of 32 at both sizes; the sizes alternate, and the medians are compared."""
     for hot in (False, True):
-        at = medians((small, large), cycles, hot=hot)
+        with filled((small, large), hot=hot) as paths:
+            at = medians(paths, cycles)
         where = ", one ticket holding half" if hot else ""
         ratio = at[large] / at[small]
         checks.say(
