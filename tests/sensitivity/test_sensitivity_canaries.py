@@ -97,6 +97,7 @@ def echoing(answers: list[tuple[int, Any]]) -> Iterator[tuple[str, list[str]]]:
         server.server_close()
 
 
+@pytest.mark.system
 def test_what_was_matched_is_written_nowhere(tmp_path: Path) -> None:
     """An API that repeats all it is sent refuses one mail and posts one; the spool is sealed, so all of it counts."""
     spool = tmp_path / "spool"

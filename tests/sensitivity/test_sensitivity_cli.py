@@ -121,6 +121,7 @@ def test_a_scan_of_nothing(cli_run: Cli, tmp_path: Path) -> None:
 
 
 @pytest.mark.system
+@pytest.mark.system
 def test_rules_are_reloaded_and_a_broken_file_keeps_the_last_good_ones(tmp_path: Path) -> None:
     own = tmp_path / "own.toml"
     own.write_text("extend = false\n" + GOOD)
