@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,9 @@ class Value:
     token: Token
     certain: bool
 
+
+_VALUE = re.compile(r'"[^"\s]{1,60}",\s*"\w+"\s*:')
+"""A value in JSON, with the next member's name behind it."""
 
 Reader = Callable[[str, int, int], Value | None]
 """Reads around a keyword: (folded text, the keyword's start, its end) to the value that is stated, if one is."""
@@ -71,7 +75,7 @@ class KeywordMatcher:
             start, end = found.span()
             key = _key(text[start:end])
             end = _word_end(text, end, inflected=key in self.open_end)
-            if end < 0 or not self._begins(text, start, key) or "@" in text[end : end + 1]:
+            if end < 0 or not self._begins(text, start, key) or text[end : end + 1] == "@":
                 continue
             value = self.reader(text, start, end)
             if value is not None:
@@ -81,6 +85,9 @@ class KeywordMatcher:
     def _begins(self, text: str, start: int, key: str) -> bool:
         """The keyword begins a word, or may stand inside one, and is not itself a value (``dkim=pass``)."""
         before = text[start - 1] if start else " "
+        quote = text.rfind('"', max(0, start - 20), start)
+        if quote >= 0 and _VALUE.match(text, quote):
+            return False
         return before != "=" and (not before.isalnum() or key in self.open_start)
 
 

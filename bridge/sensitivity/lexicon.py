@@ -26,7 +26,7 @@ WITH = _words("with med mit met avec con z kanssa ja")
 ARTICLES = _words("the my our a dem das den meinem la le mon ma het de il lo el mi den mitt min")
 
 BUT = _words(
-    "but men aber mais pero ma ale maar mutta because weil fordi eftersom när when if wenn si se jeśli jos kun als"
+    "but men aber mais pero ma ale maar mutta because weil fordi eftersom när when if wenn si se jeśli jos kun als czy"
 )
 """Words that begin another clause."""
 

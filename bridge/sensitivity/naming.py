@@ -7,7 +7,7 @@ from functools import partial
 
 from bridge.sensitivity import lexicon, shape
 from bridge.sensitivity.keywords import Reader, Value
-from bridge.sensitivity.reading import Token, may_hold_secret, tokens_after
+from bridge.sensitivity.reading import Token, may_hold_code, tokens_after
 from bridge.sensitivity.statement import COLON, COPULA, NEAR, NOTHING, Manner, State, read_statement, spaced
 
 _NAME = re.compile(r"\s*:\s*([^\W\d_]{3,20}(?: [^\W\d_]{2,20}){1,2})[ .]*(?:\n|$)")
@@ -17,7 +17,7 @@ _NAME = re.compile(r"\s*:\s*([^\W\d_]{3,20}(?: [^\W\d_]{2,20}){1,2})[ .]*(?:\n|$
 def _sure(text: str, start: int, end: int) -> Value | None:
     """For words that mostly name no secret ("code"): what is surely one, or digits that it is said to be."""
     link, words, colon = NEAR, 0, False
-    if not may_hold_secret(text, end) or other_kind(text, start):
+    if not may_hold_code(text, end) or other_kind(text, start):
         return None
     for token in tokens_after(text, end):
         if token.kind in {"line", "comma"}:
@@ -29,8 +29,10 @@ def _sure(text: str, start: int, end: int) -> Value | None:
         grade = shape.grade(token.text)
         telling = token.kind == "quoted" or not (token.text.isalnum() or token.text.isupper())
         told = colon and not words and any(character.islower() for character in token.text)
-        reached = words <= 2 or colon
-        if reached and " " not in token.text and (grade == shape.SURE or (grade == shape.STRONG and (telling or told))):
+        reached = words <= 2 or link == COPULA
+        generated = len(token.text) >= 16 and grade == shape.STRONG and link == COPULA
+        strong = grade == shape.STRONG and (telling or told or generated)
+        if reached and " " not in token.text and (grade == shape.SURE or strong):
             return Value(token, certain=False)
         if link == COPULA and not words and spaced(token, State(link=link), text):
             return Value(token, certain=False)

@@ -23,6 +23,7 @@ _MIXED = re.compile(
     rf"\d\S*[^\W\d_]|[^\W\d_]\S*\d|\d\S*{_SIGN}|{_SIGN}\S*\d|\S{_SIGN}\S*\w|\S[@#$%&§€£¤]"
     r"|[^\W\d_][A-ZÀ-ÖØ-Þ]|[^\W\d_](?=[^\W\d_])[^\x00-\xff]"
 )
+_DIGIT = re.compile(r"\d")
 _BEFORE_TOKEN = re.compile(r"\S+")
 _LINE_END = re.compile(r"[\s.,;:!?)\]}\"'`*_<>|”»’]*")
 
@@ -64,6 +65,11 @@ def may_hold_secret(text: str, position: int, words: int = _AFTER) -> bool:
     """
     found = _MIXED.search(text, position, position + _AFTER)
     return found is not None and (words == _AFTER or len(text[position : found.start()].split()) <= words)
+
+
+def may_hold_code(text: str, position: int) -> bool:
+    """The same, or digits alone."""
+    return _DIGIT.search(text, position, position + _AFTER) is not None or may_hold_secret(text, position)
 
 
 def _word(raw: str, start: int) -> Iterator[Token]:

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 
 from bridge.sensitivity import lexicon, shape
+from bridge.sensitivity.clause import describes, goes_on, in_brackets, introduced, plain
 from bridge.sensitivity.keywords import Value
 from bridge.sensitivity.reading import Token, ends_line, tokens_after, tokens_before
 
@@ -21,13 +22,11 @@ _REACH = 7
 """Words between a keyword and a value that nothing links to it, at most."""
 _ASIDE = 5
 """More words that may stand between a keyword and "is" with what is surely no word."""
+_TOLD = 6
+"""Words between a keyword and the link to a plain word, at most."""
 _BEING_BEHIND = {"to": "has", "on": "sal"}
 """Verbs of being in one language and prepositions in others, with the beginning of the keywords of the one."""
 _DATE = re.compile(r"(?:19|20)\d\d-\d\d-\d\d|\d\d-\d\d-\d\d(?:\d\d)?")
-_USER = re.compile(
-    r"user|log ?in|logg|användar|bruk|brug|tunnu|käyttäj|benutz|nutzer|gebruik|utilisat|compte|identif|usuario|utente"
-    r"|redattore|użytk|zalog|konto|account|anmeld|entrad|entrate|accede"
-)
 _DIGITS = re.compile(r"\d{1,8}(?:[ -]\d{1,4}){0,7}")
 
 
@@ -82,7 +81,7 @@ class State:
 
 def _after(manner: Manner, text: str, start: int, end: int) -> Value | None:
     """Read on from the keyword until a value, a word that forbids one, or the end of what may belong to it."""
-    state = State(asked=text.startswith("?", end), introduced=_introduced(text, start))
+    state = State(asked=text.startswith("?", end), introduced=introduced(text, start))
     state.keyword = text[start : start + 3].casefold()
     for token in tokens_after(text, end):
         if token.kind == "line":
@@ -100,19 +99,6 @@ def _after(manner: Manner, text: str, start: int, end: int) -> Value | None:
             return None
         state.fresh_line = False
     return None
-
-
-def _introduced(text: str, start: int) -> bool:
-    """ "With" stands right in front, an article aside, or "and" or a comma behind a user's name."""
-    before = text[max(0, start - 50) : start].casefold()
-    words = before.split()
-    if words and words[-1] in lexicon.ARTICLES:
-        words = words[:-1]
-    if not words:
-        return False
-    if words[-1] in lexicon.WITH:
-        return True
-    return (words[-1] in lexicon.AND or words[-1].endswith((",", "/"))) and _USER.search(before) is not None
 
 
 def _linked(state: State, token: Token) -> None:
@@ -190,37 +176,22 @@ def _has_shape(manner: Manner, token: Token, state: State, text: str) -> bool:
         return link >= COPULA and state.skipped <= 2
     if grade != shape.WORD or not _ends_clause(token, state, text):
         return False
-    said = (state.being or link == COLON) and not state.since and not describes(token.text)
+    said = (state.being or link == COLON) and not state.since and not describes(token.text, state.keyword)
     named = link == COPULA and manner.words == COLON and (state.naming or token.text.istitle() or said)
-    introduced = state.introduced and not state.skipped and not describes(token.text)
+    introduced = state.introduced and not state.skipped and not describes(token.text, state.keyword)
     return link >= manner.words or named or (introduced and manner.words == COLON)
 
 
 def _ends_clause(token: Token, state: State, text: str) -> bool:
     """A plain word is a value only where it is all that is said, and not an aside in brackets."""
-    aside = _in_brackets(text, token)
+    aside = in_brackets(text, token)
     linked = state.naming and state.link == COLON
-    said = (state.being or state.link == COLON) and not state.since and not describes(token.text)
-    told = not state.skipped or (state.skipped <= 4 and (linked or said))
-    over = ends_line(text, token.end) or token.stop or ((state.introduced or said) and _goes_on(text, token.end))
+    said = (state.being or state.link == COLON) and not state.since and not describes(token.text, state.keyword)
+    told = not state.skipped or (state.skipped <= _TOLD and (linked or said))
+    if text[token.end : token.end + 1] == "?":
+        return False
+    over = ends_line(text, token.end) or token.stop or ((state.introduced or said) and goes_on(text, token.end))
     return told and not aside and over and plain(token.text)
-
-
-_GOING_ON = re.compile(
-    r"[,;)]|\s+[-–—(]|\s+(?:and|but|och|men|og|ja|mutta|und|aber|en|maar|et|mais|y|pero|e|ma|i|ale)\s"
-)
-
-
-def _goes_on(text: str, position: int) -> bool:
-    """The clause ends with a comma, a bracket or "and"."""
-    return _GOING_ON.match(text, position) is not None
-
-
-def _in_brackets(text: str, token: Token) -> bool:
-    line = text.rfind("\n", 0, token.start) + 1
-    opened = max(text.rfind(mark, line, token.start) for mark in "([<")
-    closed = max(text.rfind(mark, line, token.start) for mark in ")]>")
-    return opened > closed
 
 
 def spaced(token: Token, state: State, text: str) -> bool:
@@ -274,36 +245,6 @@ def _before(manner: Manner, text: str, start: int, end: int) -> Value | None:
         elif distance > 3:
             return None
     return None
-
-
-def plain(text: str) -> bool:
-    """No placeholder, and not what is said about a secret ("wrong", "expired")."""
-    words = text.casefold().split()
-    return (
-        len(text) >= 3
-        and not shape.is_placeholder(text)
-        and not any(word in lexicon.STATES for word in words)
-        and len(words) <= 6
-        and "://" not in text
-        and "@" not in text[1:-1]
-    )
-
-
-_DESCRIBING = re.compile(
-    r".*(?:ed|ing|able|ible|ful|less|ous|ive|ly|"  # English
-    r"ad|at|ats|ats|et|ts|bar|bart|lig|ligt|lige|isk|iskt|en|"  # Scandinavian
-    r"ttu|tty|nut|nyt|maton|mätön|llinen|va|vä|"  # Finnish
-    r"lich|ig|iert|bar|los|gt|"  # German
-    r"baar|lijk|eerd|loos|\w{0,4}ge\w+[dt]|"  # Dutch
-    r"é|ée|és|ées|ant|elle|"  # French
-    r"[aei]do|[aei]da|[aeiu]t[oa]|bile|nte|"  # Spanish, Italian
-    r"ny|na|ne|te|ty|ta|ący|ąca|ące)"  # Polish
-)
-
-
-def describes(word: str) -> bool:
-    """An adjective or participle by its ending, as stands behind "the password is" when it is no value."""
-    return word[:1].islower() and (len(word) < 5 or _DESCRIBING.fullmatch(word) is not None)
 
 
 def read_statement(manner: Manner, text: str, start: int, end: int) -> Value | None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bridge import sensitivity
 from bridge.explain import Explained
 from bridge.model import Envelope
+from bridge.sensitivity.reading import may_hold_secret, tokens_after
+from bridge.sensitivity.shape import STRONG, grade
 from bridge.sensitivity.validators import VALIDATORS
 from bridge.sensitivity_cli import _Counts
 from tests.sensitivity.test_sensitivity_rules import GOOD, flags
@@ -22,6 +26,28 @@ from tests.sensitivity.test_sensitivity_rules import GOOD, flags
         ("No SMS came. My number is 662 905", "digits-that-were-sent", False),
         ("2FA costs 662 905 kr", "digits-that-were-sent", False),
         ("SMS to 0662 905 118", "digits-that-were-sent", False),
+        ("login: minimum characters and Fjord88lamp", "login-pair", False),
+        ("login: a b c d e f g h i j k l m n o p q r s t u v w x y z, 4x", "login-pair", False),
+        ("key: 55 20", "code-word", True),
+        ("the key is 12", "code-word", False),
+        ("Where is the key?", "code-word", False),
+        ("the password is sunflower and it works", "password", True),
+        ("the password is sunflower?", "password", False),
+        ("the password is unsinkable", "password", False),
+        ("log in with the password sunflower, please", "password", True),
+        ("user anna and password sunflower, please", "password", True),
+        ("a password sunflower, please", "password", False),
+        ("the password would be mailed on Tuesday", "password", False),
+        ("hasło to słonecznik", "password", True),
+        ("hasło to nieznane", "password", False),
+        ("lost the password to webmail.", "password", False),
+        ("EPP key below.\n\niRB5KeTaWQSARK3R", "domain-auth-code", True),
+        ("EPP key below.\n\nsunflower", "domain-auth-code", False),
+        ("use sunflower for the password.", "password", True),
+        ("use available for the password.", "password", False),
+        ("passphrase is\n\n  oyster lantern gravel nine\n", "passphrase", True),
+        ('{"error":"invalid_token","request_id":"req_8f2c11d0"}', "keyed-secret", False),
+        ('{"token":"Kd8sPq1Zt7Rw3Lm9","id":"x"}', "keyed-secret", True),
         ("ftp: Wagner@office.Berlin12", "password-by-its-shape", False),
         ("ftp: http://x.example/Amber-Stone-12", "password-by-its-shape", False),
         ("ftp: Amber-Stone-12", "password-by-its-shape", True),
@@ -31,6 +57,13 @@ from tests.sensitivity.test_sensitivity_rules import GOOD, flags
 )
 def test_readers_at_their_ends(text: str, rule: str, found: bool) -> None:
     assert (rule in flags(sensitivity.load(), text)) is found
+
+
+@given(st.text("aBxY3 7!#@%=?-_.éŁłß€", min_size=3, max_size=30))
+def test_the_quick_look_sees_every_word_that_looks_like_a_secret(text: str) -> None:
+    for token in tokens_after(text, 0):
+        if token.kind == "word" and grade(token.text) >= STRONG:
+            assert may_hold_secret(text, 0)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from bridge import sensitivity
 from bridge.errors import ConfigurationError
-from bridge.sensitivity.rules import SCOPES
+from bridge.sensitivity.rules import SCOPES, Rules
 
 GOOD = """
 [[rule]]
@@ -187,7 +187,15 @@ def test_a_rule_looks_where_its_scope_says(scope: str) -> None:
     assert [finding.where for finding in scan.findings] == [places[scope]]
 
 
-def test_many_large_patterns_are_tested_one_by_one() -> None:
+def test_a_set_of_patterns_that_has_too_little_memory_makes_every_rule_a_candidate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bridge.sensitivity.rules._MEMORY", 4096)
+    rules = Rules(sensitivity.load().known)
+    assert list(rules.candidates("body", "nothing")) == [r for r in rules.known if r.enabled and "body" in r.scopes]
+
+
+def test_many_large_patterns_are_tested_together() -> None:
     big = GOOD.replace("BADGE-(\\d{4})", "BADGE-(\\d{4})|" + "[\\pL\\pN]{1,100}Q")
     text = "extend = false\n" + "".join(big.replace('"badge"', f'"badge{n}"') for n in range(9))
     rules = sensitivity.load(text)
