@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
 
-from tests.postgres.server import Server, servers
+from tests.postgres.server import Database
+from tests.postgres.shared import one_for_all
 
 # Work is counted where it matters; how long one example takes on a busy machine says nothing.
 settings.register_profile("busy", deadline=None)
@@ -16,6 +18,8 @@ settings.load_profile("busy")
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[Server]:
-    with servers() as made:
-        yield made.server()
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """One for all workers; a test that stops it, or ends others' connections, makes its own."""
+    base = tmp_path_factory.getbasetemp()
+    with one_for_all(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) as running:
+        yield running

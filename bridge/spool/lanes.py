@@ -150,5 +150,6 @@ def recover(owner: str | None, now: float) -> Steps[int]:
         if still is not None:
             yield from give_back(row["seq"], still["state"])
             yield from elect(row["lane"], now)
-    yield from jumps.forget_waits(now)
+    if owner is None:  # beside other bridges the waits are theirs, and none of them is set anew by one that starts
+        yield from jumps.forget_waits(now)
     return len(found)

@@ -19,7 +19,7 @@ NOBODY = 65534
 CONFIG = """
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
-max_connections = 120
+max_connections = 250
 shared_buffers = 64MB
 wal_level = replica
 max_wal_senders = 8
@@ -88,6 +88,12 @@ class Servers:
         self.own(path)
         return path
 
+    def own_file(self, name: str) -> Path:
+        path = self.root / name
+        path.touch()
+        self.own(path)
+        return path
+
     def own(self, path: Path) -> None:
         """The servers' user has it for itself."""
         if path.is_file():
@@ -95,14 +101,17 @@ class Servers:
         if self._user is not None:
             os.chown(path, self._user, self._user)
 
-    def server(self, name: str = "a", extra: str = "") -> Server:
-        """A new server with an empty database ``bridge``, running."""
+    def server(self, name: str = "a", extra: str = "", *, apart: bool = False) -> Server:
+        """A new server with an empty database ``bridge``, running; ``apart`` from this process, it outlives it."""
         data = self.directory(name)
         self.run("initdb", "-D", str(data), "-U", "bridge", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C")
         server = Server(self, data)
         (data / "postgresql.auto.conf").write_text(CONFIG + extra)
-        self._made.append(server)
-        server.start()
+        if apart:
+            server.start_apart()
+        else:
+            self._made.append(server)
+            server.start()
         self.run("createdb", "-h", "127.0.0.1", "-p", str(server.port), "-U", "bridge", "bridge")
         return server
 
@@ -125,18 +134,30 @@ class Servers:
         shutil.rmtree(self.root, ignore_errors=True)
 
 
-class Server:
-    """One data directory and the process that serves it."""
+class Database:
+    """Where a server's database ``bridge`` is reached."""
 
-    def __init__(self, servers: Servers, data: Path) -> None:
-        self._servers = servers
-        self.data = data
-        self.port = free_port()
-        self._process: subprocess.Popen[str] | None = None
+    def __init__(self, port: int) -> None:
+        self.port = port
 
     @property
     def url(self) -> str:
         return f"postgresql://bridge@127.0.0.1:{self.port}/bridge"
+
+
+class Server(Database):
+    """One data directory and the process that serves it."""
+
+    def __init__(self, servers: Servers, data: Path) -> None:
+        super().__init__(free_port())
+        self._servers = servers
+        self.data = data
+        self._process: subprocess.Popen[str] | None = None
+
+    def start_apart(self) -> None:
+        """Start it as a process that outlives this one."""
+        log = self._servers.own_file(f"{self.data.name}.log")
+        self._servers.run("pg_ctl", "start", "-w", "-D", str(self.data), "-o", f"-p {self.port}", "-l", str(log))
 
     def start(self, timeout_s: float = 60.0) -> None:
         with (self.data.parent / f"{self.data.name}.log").open("a") as log:
@@ -212,6 +233,6 @@ def servers() -> Iterator[Servers]:
 _NUMBERS = itertools.count(1)
 
 
-def new_schema(server: Server) -> str:
+def new_schema(server: Database) -> str:
     """The URL of a spool that is not there yet, in a schema of its own."""
     return f"{server.url}?search_path=spool_{os.getpid()}_{next(_NUMBERS)}"

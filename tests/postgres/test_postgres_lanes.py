@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 
 import asyncpg
@@ -17,12 +17,19 @@ from bridge.spool import migrate_postgres, open_spool
 from bridge.spool.api import Claim, Filter, Kind, Settlement, Spool, State
 from bridge.spool.ledger import Ledger
 from bridge.spool.postgres import carrying, server
-from tests.postgres.server import Server, new_schema
+from tests.postgres.server import Database, Server, new_schema, servers
 from tests.spool.samples import decision, delivered, lane, mail
 
 
+@pytest.fixture
+def own_server() -> Iterator[Server]:
+    """For a test that stops it, or ends connections."""
+    with servers() as made:
+        yield made.server()
+
+
 @asynccontextmanager
-async def bridges(running: Server, count: int, **options: object) -> AsyncIterator[Sequence[Ledger]]:
+async def bridges(running: Database, count: int, **options: object) -> AsyncIterator[Sequence[Ledger]]:
     """Spools of several bridges, in the server's time."""
     url = new_schema(running)
     await migrate_postgres(url)
@@ -64,7 +71,7 @@ async def work(spool: Spool, chance: random.Random, in_hand: dict[str, str], log
 
 
 @pytest.mark.parametrize("lanes", [1, 7])
-def test_bridges_that_race_never_share_a_lane_and_keep_its_order(postgres_server: Server, lanes: int) -> None:
+def test_bridges_that_race_never_share_a_lane_and_keep_its_order(postgres_server: Database, lanes: int) -> None:
     total = 120
 
     async def main() -> None:
@@ -110,7 +117,7 @@ async def soon(look: Callable[[], object]) -> Sequence[Claim]:
         await asyncio.sleep(0.05)
 
 
-def test_what_a_dead_bridge_held_is_taken_over_and_the_dead_one_is_fenced_off(postgres_server: Server) -> None:
+def test_what_a_dead_bridge_held_is_taken_over_and_the_dead_one_is_fenced_off(postgres_server: Database) -> None:
     async def main() -> None:
         async with bridges(postgres_server, 2) as (dead, other):
             await ready(other, lane(1))
@@ -128,7 +135,7 @@ def test_what_a_dead_bridge_held_is_taken_over_and_the_dead_one_is_fenced_off(po
     asyncio.run(main())
 
 
-def test_a_process_that_stood_still_does_not_send(postgres_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_stood_still_does_not_send(postgres_server: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Frozen between the commit of its intent and the request: nobody told it, but its own clock does."""
 
     async def main() -> None:
@@ -142,7 +149,7 @@ def test_a_process_that_stood_still_does_not_send(postgres_server: Server, monke
     asyncio.run(main())
 
 
-def test_a_change_wakes_the_other_bridge(postgres_server: Server) -> None:
+def test_a_change_wakes_the_other_bridge(postgres_server: Database) -> None:
     async def main() -> None:
         async with bridges(postgres_server, 2) as (one, other):
             await other.wait(0)
@@ -156,17 +163,16 @@ def test_a_change_wakes_the_other_bridge(postgres_server: Server) -> None:
     asyncio.run(main())
 
 
-def test_a_slow_server_is_given_up_in_time_and_used_again(
-    postgres_server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.system
+def test_a_slow_server_is_given_up_in_time_and_used_again(own_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(carrying, "DEADLINE_S", 0.7)
     monkeypatch.setattr("bridge.spool.postgres.accepting.DEADLINE_S", 0.7)
     monkeypatch.setattr(server, "CONNECT_S", 0.5)
 
     async def main() -> None:
-        async with bridges(postgres_server, 1) as (spool,):
+        async with bridges(own_server, 1) as (spool,):
             await spool.accept(mail())
-            postgres_server.signal(signal.SIGSTOP)
+            own_server.signal(signal.SIGSTOP)
             try:
                 for call in (spool.accept(mail()), spool.accept(mail(raw=b"x" * 300_000)), spool.counts()):
                     started = asyncio.get_running_loop().time()
@@ -174,7 +180,7 @@ def test_a_slow_server_is_given_up_in_time_and_used_again(
                         await call
                     assert asyncio.get_running_loop().time() - started < 5
             finally:
-                postgres_server.signal(signal.SIGCONT)
+                own_server.signal(signal.SIGCONT)
             await again(spool)
 
     asyncio.run(main())
@@ -194,11 +200,12 @@ async def again(spool: Spool) -> None:
                 return
 
 
-def test_connections_that_are_ended_come_back(postgres_server: Server) -> None:
+@pytest.mark.system
+def test_connections_that_are_ended_come_back(own_server: Server) -> None:
     async def main() -> None:
-        async with bridges(postgres_server, 2) as (spool, other):
+        async with bridges(own_server, 2) as (spool, other):
             await spool.accept(mail())
-            admin = await asyncpg.connect(postgres_server.url)
+            admin = await asyncpg.connect(own_server.url)
             ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'ticket-bridge'"
             await admin.execute(ended)
             await again(spool)
@@ -213,7 +220,7 @@ def test_connections_that_are_ended_come_back(postgres_server: Server) -> None:
     asyncio.run(main())
 
 
-def test_a_client_that_stops_within_a_transaction_is_ended_by_the_server(postgres_server: Server) -> None:
+def test_a_client_that_stops_within_a_transaction_is_ended_by_the_server(postgres_server: Database) -> None:
     async def main() -> None:
         connection = await server.connect(
             server.address(new_schema(postgres_server)), idle_in_transaction_session_timeout="200ms"

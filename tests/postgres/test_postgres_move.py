@@ -16,7 +16,7 @@ from bridge.spool import migrate_postgres, open_spool
 from bridge.spool.api import Audit, Filter, Kind, State
 from bridge.spool.ledger import Ledger
 from bridge.spool.moving import move, refuse_half
-from tests.postgres.server import Server, free_port, new_schema
+from tests.postgres.server import Database, free_port, new_schema
 from tests.spool.samples import decision, delivered, lane, mail
 
 
@@ -49,7 +49,7 @@ async def everything(spool: Ledger) -> list[object]:
     return [*found, await spool.ticket_of("149943"), await spool.duplicate_of("x", "y")]
 
 
-def test_there_and_back_again(tmp_path: Path, postgres_server: Server) -> None:
+def test_there_and_back_again(tmp_path: Path, postgres_server: Database) -> None:
     async def main() -> None:
         url = new_schema(postgres_server)
         await migrate_postgres(url)
@@ -78,7 +78,7 @@ def test_there_and_back_again(tmp_path: Path, postgres_server: Server) -> None:
 
 
 def test_a_move_that_broke_off_goes_on(
-    tmp_path: Path, postgres_server: Server, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, postgres_server: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bridge.spool.moving.BATCH", 3)
 
@@ -117,7 +117,7 @@ def command(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.timeout(180)
-def test_the_commands(tmp_path: Path, postgres_server: Server) -> None:
+def test_the_commands(tmp_path: Path, postgres_server: Database) -> None:
     url, file = new_schema(postgres_server), f"sqlite:///{tmp_path}/spool.db"
 
     async def prepare() -> None:

@@ -16,7 +16,7 @@ from bridge.spool import migrate_postgres, open_spool
 from bridge.spool.api import Filter
 from bridge.spool.ledger import Ledger
 from bridge.spool.postgres import schema, server
-from tests.postgres.server import Server, free_port, new_schema
+from tests.postgres.server import Database, free_port, new_schema
 from tests.spool.samples import mail
 
 
@@ -44,7 +44,7 @@ def fails(url: str, kind: type[Exception], match: str) -> None:
         ("postgresql://bridge@127.0.0.1:port/bridge", "not an address|not a URL"),
     ],
 )
-def test_a_wrong_address_is_a_configuration_error(postgres_server: Server, url: str, match: str) -> None:
+def test_a_wrong_address_is_a_configuration_error(postgres_server: Database, url: str, match: str) -> None:
     fails(url.format(port=postgres_server.port), ConfigurationError, match)
 
 
@@ -52,7 +52,7 @@ def test_a_server_that_is_away_is_temporary() -> None:
     fails(f"postgresql://bridge@127.0.0.1:{free_port()}/bridge", SpoolBusy, "cannot be reached")
 
 
-def test_no_error_shows_the_password(postgres_server: Server) -> None:
+def test_no_error_shows_the_password(postgres_server: Database) -> None:
     for url in (
         f"postgresql://nobody:geheim@127.0.0.1:{postgres_server.port}/bridge",
         f"postgresql://bridge:geheim@127.0.0.1:{postgres_server.port}/bridge?search_path=none",
@@ -64,11 +64,11 @@ def test_no_error_shows_the_password(postgres_server: Server) -> None:
         assert caught.value.__cause__ is None
 
 
-def test_a_missing_schema_names_the_command(postgres_server: Server) -> None:
+def test_a_missing_schema_names_the_command(postgres_server: Database) -> None:
     fails(new_schema(postgres_server), SpoolBroken, "spool migrate")
 
 
-def test_missing_rights_are_named(postgres_server: Server) -> None:
+def test_missing_rights_are_named(postgres_server: Database) -> None:
     url = new_schema(postgres_server)
     guest = url.replace("bridge@", "guest@")
 
@@ -93,7 +93,7 @@ def test_missing_rights_are_named(postgres_server: Server) -> None:
     asyncio.run(main())
 
 
-def test_migrating_twice_changes_nothing_and_two_at_once_make_one(postgres_server: Server) -> None:
+def test_migrating_twice_changes_nothing_and_two_at_once_make_one(postgres_server: Database) -> None:
     async def main() -> None:
         url = new_schema(postgres_server)
         newest = len(schema.migrations())
@@ -104,7 +104,7 @@ def test_migrating_twice_changes_nothing_and_two_at_once_make_one(postgres_serve
     asyncio.run(main())
 
 
-def test_an_older_bridge_runs_on_beside_the_next_schema_and_not_beside_the_one_after(postgres_server: Server) -> None:
+def test_an_older_bridge_runs_on_beside_the_next_schema_and_not_beside_the_one_after(postgres_server: Database) -> None:
     async def main() -> None:
         url = new_schema(postgres_server)
         at, known = server.address(url), schema.migrations()
@@ -132,7 +132,7 @@ def test_an_older_bridge_runs_on_beside_the_next_schema_and_not_beside_the_one_a
     asyncio.run(main())
 
 
-def test_a_migration_that_fails_changes_nothing(postgres_server: Server) -> None:
+def test_a_migration_that_fails_changes_nothing(postgres_server: Database) -> None:
     async def main() -> None:
         url = new_schema(postgres_server)
         known = schema.migrations()
@@ -172,7 +172,7 @@ async def tls(client: ssl.SSLContext, port: int) -> asyncio.Server:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
-def test_tls_to_the_server(tmp_path: Path, postgres_server: Server) -> None:
+def test_tls_to_the_server(tmp_path: Path, postgres_server: Database) -> None:
     authority, other = trustme.CA(), trustme.CA()
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     other.cert_pem.write_to_path(str(tmp_path / "other.pem"))

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from bridge.spool import Spool, SpoolKey, migrate_postgres, open_spool
-from tests.postgres.server import Server, new_schema
+from tests.postgres.server import Database, new_schema
 from tests.spool.samples import Clock
 
 STORES = ("sqlite", "sqlite_sealed", "postgres")
@@ -48,11 +48,11 @@ def sqlite_sealed() -> Factory:
 
 
 @pytest.fixture(scope="session")
-def postgres(postgres_server: Server) -> Factory:
+def postgres(postgres_server: Database) -> Factory:
     return lambda _directory, clock: postgres_opener(postgres_server, clock)
 
 
-def postgres_opener(server: Server, clock: Clock, **fixed: object) -> Opener:
+def postgres_opener(server: Database, clock: Clock, **fixed: object) -> Opener:
     """Opens a spool in a schema of its own."""
     url = new_schema(server)
     asyncio.run(migrate_postgres(url))

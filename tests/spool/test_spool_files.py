@@ -15,7 +15,7 @@ from bridge.spool import open_spool, schema
 from bridge.spool.api import Audit, Filter, State
 from bridge.spool.files import lock
 from bridge.spool.writer import Writer, is_fatal, translate
-from tests.spool.conftest import Factory, opener_at
+from tests.spool.conftest import Factory, Opener, opener_at
 from tests.spool.samples import Clock, decision, lane, mail
 
 WORDS = b"the customer's own words " * 300
@@ -58,6 +58,25 @@ def test_a_sealed_spool_shows_no_word(sqlite_sealed: Factory, tmp_path: Path, cl
         await spool.remember_texts(lane(1), ["the customer's own words"])
         assert b"own words" not in on_disk(tmp_path)
         assert await spool.raw(entry_id) == WORDS
+        await spool.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "sqlite_sealed"])
+def test_a_disk_with_too_little_room_accepts_nothing(
+    request: pytest.FixtureRequest, kind: str, tmp_path: Path, clock: Clock
+) -> None:
+    async def main() -> None:
+        open_: Opener = request.getfixturevalue(kind)(tmp_path, clock)
+        spool = await open_(min_free_bytes=1 << 62)
+        assert not spool.usage().accepting
+        with pytest.raises(SpoolFull):
+            await spool.accept(mail())
+        assert await spool.list(Filter()) == []
+        await spool.close()
+        spool = await open_(min_free_bytes=0)
+        assert len(await spool.accept(mail())) == 1
         await spool.close()
 
     asyncio.run(main())
