@@ -137,7 +137,7 @@ bench-powercut: $(VENV)/test ## Cut the power 2,000 times under the spool, simul
 
 .PHONY: bench-postgres
 bench-postgres: $(VENV)/test ## Measure the spool on PostgreSQL, at 100,000 and 1,000,000 entries
-	$(BIN)/python -m benchmarks.postgres --out benchmarks/results/postgres.md
+	$(BIN)/python -m benchmarks.postgres --out benchmarks/results/postgres-spool.md
 
 .PHONY: generate
 generate: $(VENV)/test ## Write the generated documentation anew

@@ -179,9 +179,11 @@ def report(
     """The page, and whether every target is met."""
     machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, PostgreSQL 18, all on one machine"
     lines = [
-        "# The spool on PostgreSQL",
+        "# The spool on PostgreSQL: accepting, claiming, settling",
         "",
-        f"{machine}, load average {os.getloadavg()[0]:.1f}. Again with `make bench-postgres`.",
+        "Written by `make bench-postgres`; what was measured by other commands stands in `postgres.md`.",
+        "",
+        f"{machine}, load average {os.getloadavg()[0]:.1f}, `shared_buffers` 1 GB.",
         "",
         f"## Accepting, {PRODUCERS} producers, {len(RAW)} bytes a mail",
         "",

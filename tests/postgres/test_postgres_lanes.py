@@ -72,7 +72,7 @@ async def work(spool: Spool, chance: random.Random, in_hand: dict[str, str], log
 
 @pytest.mark.parametrize("lanes", [1, 7])
 def test_bridges_that_race_never_share_a_lane_and_keep_its_order(postgres_server: Database, lanes: int) -> None:
-    total = 120
+    total = 60
 
     async def main() -> None:
         in_hand: dict[str, str] = {}

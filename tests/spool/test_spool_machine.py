@@ -417,7 +417,7 @@ def machine(store: Factory) -> Callable[[], RuleBasedStateMachine]:
 
 @pytest.mark.timeout(120)
 def test_any_order_of_moves(store: Factory) -> None:
-    run_state_machine_as_test(machine(store), settings=_settings(15, 25))  # type: ignore[no-untyped-call]  # hypothesis
+    run_state_machine_as_test(machine(store), settings=_settings(7, 20))  # type: ignore[no-untyped-call]  # hypothesis
 
 
 @pytest.mark.system
