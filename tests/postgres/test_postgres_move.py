@@ -116,6 +116,7 @@ def command(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.system
 @pytest.mark.timeout(180)
 def test_the_commands(tmp_path: Path, postgres_server: Database) -> None:
     url, file = new_schema(postgres_server), f"sqlite:///{tmp_path}/spool.db"

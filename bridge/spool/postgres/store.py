@@ -24,7 +24,7 @@ from bridge.spool.postgres.carrying import Carrier
 from bridge.spool.steps import Steps, ask, first
 
 LEDGER_BYTES = 2500
-"""What an entry takes beside its mail, with its indexes: an estimate (``python -m benchmarks.postgres_size`` measures)."""
+"""What an entry takes beside its mail, with its indexes: an estimate that ``benchmarks.postgres_size`` can check."""
 REFRESH_S = 1.0
 SHORT_S = 5.0
 """How long nothing is accepted after the server's disk was full."""
