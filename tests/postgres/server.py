@@ -101,13 +101,13 @@ class Servers:
         if self._user is not None:
             os.chown(path, self._user, self._user)
 
-    def server(self, name: str = "a", extra: str = "", *, apart: bool = False) -> Server:
-        """A new server with an empty database ``bridge``, running; ``apart`` from this process, it outlives it."""
-        data = self.directory(name)
+    def server(self, name: str = "a", extra: str = "", *, apart: Path | None = None) -> Server:
+        """A new server with an empty database ``bridge``, running; in ``apart`` it outlives this process."""
+        data = apart or self.directory(name)
         self.run("initdb", "-D", str(data), "-U", "bridge", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C")
         server = Server(self, data)
         (data / "postgresql.auto.conf").write_text(CONFIG + extra)
-        if apart:
+        if apart is not None:
             server.start_apart()
         else:
             self._made.append(server)

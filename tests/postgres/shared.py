@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,6 +16,7 @@ from pathlib import Path
 from tests.postgres.server import Database, Servers
 
 STOP_S = 20.0
+MEMORY, ROOM_BYTES = Path("/dev/shm"), 2 << 30
 
 
 @contextmanager
@@ -41,8 +43,17 @@ def one_for_all(directory: Path) -> Iterator[Database]:
 
 def _start(about: Path) -> None:
     made = Servers()
-    server = made.server(apart=True)
+    server = made.server(apart=_room(made))
     about.write_text(json.dumps({"port": server.port, "data": str(server.data), "root": str(made.root)}))
+
+
+def _room(made: Servers) -> Path:
+    """In memory where there is room: nothing here is about a loss of power, and syncing takes most of the time."""
+    if not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < ROOM_BYTES:
+        return made.directory("a")
+    data = Path(tempfile.mkdtemp(prefix="tb-pg-", dir=MEMORY))
+    made.own(data)
+    return data
 
 
 def _stop(about: Path) -> None:
@@ -54,4 +65,5 @@ def _stop(about: Path) -> None:
     deadline = time.monotonic() + STOP_S
     while lock.exists() and time.monotonic() < deadline:
         time.sleep(0.02)
-    shutil.rmtree(known["root"], ignore_errors=True)
+    for made in ("data", "root"):
+        shutil.rmtree(known[made], ignore_errors=True)
