@@ -3,21 +3,23 @@
 Promises: whatever a mail does to its reader, the caller gets an answer or ``UnreadableMail`` within
 ``WALL_S`` seconds twice over, and nothing but the one worker dies. A worker gets no secret: the service takes them out
 of the environment before the first one starts, and no argument carries one. Fails with ``UnreadableMail`` when the
-mail broke two workers, or raised. Small mails share a trip to a worker; one that breaks it is found by trying each of
-them alone.
+mail broke two workers, or raised. Large mails are lent, not sent (``lending``). Small mails share a trip to a worker;
+one that breaks it is found by trying each of them alone.
 """
 
 from __future__ import annotations
 
 import asyncio
+import io
 import math
 import resource
 import signal
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import anyio
 import anyio.to_process
@@ -26,6 +28,7 @@ from anyio import BrokenWorkerProcess
 from bridge import mail as mails
 from bridge import pipeline, sensitivity
 from bridge.errors import ConfigurationError, UnreadableMail
+from bridge.lending import Loan, blank, lent, loan, taken
 from bridge.model import Context, Decision, Envelope, InboundMail
 
 CPU_S = 2
@@ -66,9 +69,9 @@ def _base() -> int:
     return _bases[0]
 
 
-def _read(raw: bytes) -> InboundMail:
-    _limit(len(raw))
-    return pipeline.read(raw)
+def _read(mail: Loan | bytes) -> InboundMail:
+    _limit(len(mail))
+    return pipeline.read(taken(mail))
 
 
 def _decide(
@@ -78,12 +81,17 @@ def _decide(
     return pipeline.decide(mail, envelope, addressed, policy, context)
 
 
-def _attachment(raw: bytes, path: str) -> bytes | None:
-    _limit(len(raw))
+def _attachment(mail: Loan | bytes, path: str, into: Loan | None) -> bytes | None:
+    """The part, or nothing when it was written into what was lent for it; None when there is none."""
+    _limit(len(mail))
     try:
-        return mails.attachment_bytes(raw, path)
+        data = mails.attachment_bytes(taken(mail), path)
     except KeyError:
         return None
+    if into is None:
+        return data
+    into.fill(data)
+    return b""
 
 
 def _load(text: str | None, name: str) -> None:
@@ -105,7 +113,8 @@ class Isolation:
 
     async def read(self, raw: bytes) -> InboundMail:
         """``pipeline.read`` in a worker. Raises ``UnreadableMail``."""
-        return await self._run(_read, raw, size=len(raw))
+        async with lent(raw) as mail:
+            return await self._run(_read, mail, size=len(raw))
 
     async def decide(
         self,
@@ -118,12 +127,21 @@ class Isolation:
         """``pipeline.decide`` in a worker. Raises ``UnreadableMail``."""
         return await self._run(_decide, mail, envelope, addressed, policy, context, size=mail.size)
 
-    async def attachment(self, raw: bytes, path: str) -> bytes:
-        """``mail.attachment_bytes`` in a worker. Raises ``UnreadableMail``, and ``KeyError`` when there is none."""
-        data = await self._run(_attachment, raw, path)
-        if data is None:
-            raise KeyError(path)
-        return data
+    async def attachment(self, raw: bytes, path: str) -> BinaryIO:
+        """``mail.attachment_bytes`` in a worker, as a file in memory that the caller closes.
+
+        Raises ``UnreadableMail``, and ``KeyError`` when there is none.
+        """
+        file = blank()
+        with ExitStack() as unless_given:
+            if file is not None:
+                unless_given.enter_context(file)
+            async with lent(raw) as mail:
+                data = await self._run(_attachment, mail, path, None if file is None else loan(file))
+            if data is None:
+                raise KeyError(path)
+            unless_given.pop_all()
+        return io.BytesIO(data) if file is None else file
 
     async def check_rules(self, text: str | None, name: str) -> None:
         """Load sensitivity rules, and run their examples, in a worker. Raises ``ConfigurationError``."""

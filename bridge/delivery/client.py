@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import quote
 
 import httpx
@@ -107,13 +107,13 @@ class TicketApi:
         """Reopen a closed ticket (section 4)."""
         return await self._exchange("POST", f"{self._ticket(ticket)}/actions/reopen", 200, limit=TICKET_BYTES)
 
-    async def upload(self, ticket: str, name: str, content_type: str, data: bytes) -> Answer:
-        """Upload a file pinned to a ticket (section 5)."""
+    async def upload(self, ticket: str, name: str, content_type: str, file: BinaryIO) -> Answer:
+        """Upload a file pinned to a ticket (section 5); it is read from its beginning, in pieces, as it is sent."""
         return await self._exchange(
             "POST",
             f"{_BASE}/attachments",
             201,
-            files={"file": (name, data, content_type)},
+            files={"file": (name, file, content_type)},
             data={"ticketId": ticket},
         )
 

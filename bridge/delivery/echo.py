@@ -1,7 +1,8 @@
-"""What the API says of a request, without the customer's words that it may repeat. Pure."""
+"""What the API says of a request, without the customer's words that it may repeat. Pure, but for a file's reading."""
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,7 +11,7 @@ REPEATS = "(it repeats what was sent)"
 _WORD = re.compile(r"[^\s\"'`,;:()\[\]{}<>\\]+")
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|[bfnrt])")
 _TEXT = 1_000_000
-"""Characters of an upload that are looked at, as far as the sensitivity rules look."""
+"""Bytes of an upload that are looked at, as far as the sensitivity rules look."""
 _OURS = frozenset(
     """
     ticket tickets message messages reply body field value text string characters character file attachment name
@@ -33,6 +34,9 @@ def _texts(value: Any) -> Iterator[str]:
         yield value
     elif isinstance(value, bytes):
         yield value[:_TEXT].decode("utf-8", "ignore")
+    elif isinstance(value, io.IOBase):
+        value.seek(0)
+        yield value.read(_TEXT).decode("utf-8", "ignore")
     elif isinstance(value, Mapping):
         for item in value.values():
             yield from _texts(item)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from typing import BinaryIO
 
 from bridge.delivery import uploads
 from bridge.delivery.client import Answer, TicketApi
@@ -55,9 +56,9 @@ class Sending:
         api: TicketApi,
         gate: Gate,
         config: SendingConfig,
-        attachment: Callable[[bytes, str], Awaitable[bytes]],
+        attachment: Callable[[bytes, str], Awaitable[BinaryIO]],
     ) -> None:
-        """``attachment`` gives the bytes of one part of a raw mail, read where hostile bytes may do no harm."""
+        """``attachment`` gives one part of a raw mail, read where hostile bytes may do no harm."""
         self._ledger = ledger
         self._api = api
         self._gate = gate

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import BinaryIO
 
 from bridge.delivery import uploads
 from bridge.delivery.client import TicketApi
@@ -24,9 +25,9 @@ class Uploading:
         api: TicketApi,
         gate: Gate,
         limits: uploads.Limits,
-        attachment: Callable[[bytes, str], Awaitable[bytes]],
+        attachment: Callable[[bytes, str], Awaitable[BinaryIO]],
     ) -> None:
-        """``attachment`` gives the bytes of one part of a raw mail."""
+        """``attachment`` gives one part of a raw mail, as a file that is closed here."""
         self._ledger = ledger
         self._api = api
         self._gate = gate
@@ -64,8 +65,8 @@ class Uploading:
         attempt = await self._ledger.intend(claim, Kind.UPLOAD, item.digest, None, Point.UPLOAD_INTENDED)
         outcome: Outcome | None = None
         try:
-            data = await self._attachment(raw, item.path)
-            answer = await self._api.upload(claim.entry.lane, item.name, item.content_type, data)
+            with await self._attachment(raw, item.path) as file:
+                answer = await self._api.upload(claim.entry.lane, item.name, item.content_type, file)
             self._gate.answered(answer)
             made = str(answer.body.get("attachmentId") or "")
             result = AttemptResult(Outcome.DELIVERED, answer.status, request_id=answer.request_id, message_id=made)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import random
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import httpx
 import structlog
@@ -88,8 +89,8 @@ async def world(directory: Path, *, key: str = KEY, concurrency: int = 8, **conf
         gate = Gate(client, spool, limit=concurrency, clock=time.time, log=log, chance=chance, pace=pace)
         ledger = Ledger(spool, time.time, chance, pace, log, nothing)
 
-        async def attachment(raw: bytes, path: str) -> bytes:
-            return attachment_bytes(raw, path)
+        async def attachment(raw: bytes, path: str) -> BinaryIO:
+            return io.BytesIO(attachment_bytes(raw, path))
 
         sending = Sending(ledger, client, gate, SendingConfig(department="support", **config), attachment)
         delivery = Delivery(spool, sending, gate, concurrency=concurrency, idle_s=0.02, log=log)

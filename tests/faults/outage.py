@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import httpx
 import structlog
@@ -127,7 +128,7 @@ async def through(api: httpx.AsyncClient, url: str, spool: Spool, clock: Clock) 
     gate = Gate(client, spool, limit=8, clock=clock, log=log, chance=chance, pace=pace, sleep=clock.sleep)
     ledger = Ledger(spool, clock, chance, pace, log, nothing)
 
-    async def no_attachment(_raw: bytes, path: str) -> bytes:
+    async def no_attachment(_raw: bytes, path: str) -> BinaryIO:
         raise KeyError(path)
 
     sending = Sending(ledger, client, gate, SendingConfig(), no_attachment)

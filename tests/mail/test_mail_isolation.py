@@ -6,6 +6,8 @@ import base64
 import itertools
 import os
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +17,7 @@ import anyio
 import anyio.to_process
 import pytest
 
-from bridge import isolation
+from bridge import isolation, lending
 from bridge.errors import UnreadableMail
 from bridge.isolation import Isolation
 from tests.mail import breaking
@@ -39,9 +41,57 @@ def test_a_mail_is_read_in_another_process() -> None:
         reader = Isolation(1)
         mail = await reader.read(ORDINARY)
         attached = b"Content-Type: application/pdf\r\n\r\n%PDF"
-        return mail.text, await reader.attachment(attached, "1")
+        with await reader.attachment(attached, "1") as file:
+            return mail.text, file.read()
 
     assert anyio.run(read) == ("hello\n", b"%PDF")
+
+
+@pytest.mark.parametrize("lends", [True, False])
+@pytest.mark.parametrize("size", [1, lending.SMALL_BYTES * 4])
+def test_bytes_come_and_go_whole(monkeypatch: pytest.MonkeyPatch, size: int, *, lends: bool) -> None:
+    if not lends:
+        monkeypatch.setattr(lending, "blank", lambda: None)
+        monkeypatch.setattr(isolation, "blank", lambda: None)
+    data = os.urandom(size)
+    raw = b"Content-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n\r\n" + base64.encodebytes(data)
+
+    async def both() -> tuple[int, bytes]:
+        reader = Isolation(1)
+        mail = await reader.read(raw)
+        with await reader.attachment(raw, mail.attachments[0].path) as file:
+            return mail.size, file.read()
+
+    assert anyio.run(both) == (len(raw), data)
+
+
+def test_a_worker_leaves_alone_what_took_the_number_of_a_loan(tmp_path: Path) -> None:
+    file = lending.blank()
+    assert file is not None
+    told = lending.loan(file, 5)
+    other = (tmp_path / "other").open("w+b")
+    other.write(b"other")
+    other.flush()
+    os.dup2(other.fileno(), file.fileno())
+    with file, other:
+        for look in (told.taken, lambda: told.fill(b"mail")):
+            with pytest.raises(FileNotFoundError):
+                look()
+    assert (tmp_path / "other").read_bytes() == b"other"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_nothing_is_lent_where_a_process_may_not_be_looked_into() -> None:
+    script = """
+import ctypes, os
+from bridge.lending import blank
+os.setuid(65534)
+for allowed in (0, 1):
+    ctypes.CDLL(None).prctl(4, allowed)
+    print(blank() is not None)
+"""
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["False", "True"]
 
 
 def test_an_attachment_that_is_not_there() -> None:
