@@ -45,6 +45,17 @@ def parse_keys(text: str) -> tuple[SpoolKey, ...]:
     return tuple(keys)
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Pieces:
+    """A sealed value in two: what stands before the content, and the content."""
+
+    head: bytes
+    content: bytes
+
+    def __len__(self) -> int:
+        return len(self.head) + len(self.content)
+
+
 class Cipher:
     """Seals with the first key, opens with whichever key a value names."""
 
@@ -67,10 +78,18 @@ class Cipher:
         """``value``, sealed when there is a key."""
         return self.seal_with(self.names[0], value) if self.names else _PLAIN + value
 
+    def seal_large(self, value: bytes) -> Pieces:
+        """As ``seal``, but what comes before the content stays apart, so that the content is not copied."""
+        return self._pieces(self.names[0], value) if self.names else Pieces(_PLAIN, value)
+
     def seal_with(self, name: str, value: bytes) -> bytes:
         """``value``, sealed with the key of this name."""
+        made = self._pieces(name, value)
+        return made.head + made.content
+
+    def _pieces(self, name: str, value: bytes) -> Pieces:
         nonce, key = os.urandom(_NONCE), name.encode("ascii")
-        return self.prefix(name) + nonce + self._open[key].encrypt(nonce, value, key)
+        return Pieces(self.prefix(name) + nonce, self._open[key].encrypt(nonce, value, key))
 
     def unseal(self, value: bytes) -> bytes:
         """The value as it was. Raises ``SpoolBroken`` when its key is missing or it was changed."""

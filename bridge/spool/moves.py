@@ -21,7 +21,7 @@ from bridge.spool.api import (
     Settlement,
     State,
 )
-from bridge.spool.cipher import Cipher
+from bridge.spool.cipher import Cipher, Pieces
 from bridge.spool.steps import Row, Steps, alone, ask, value
 
 THREAD_S = 400 * 86_400.0
@@ -34,7 +34,7 @@ STEP = 200
 """Entries erased, or expired, in one go."""
 
 
-def accept(ids: codec.Ids, mail: NewMail, sealed: bytes, digest: str, now: float) -> Steps[tuple[str, ...]]:
+def accept(ids: codec.Ids, mail: NewMail, sealed: bytes | Pieces, digest: str, now: float) -> Steps[tuple[str, ...]]:
     """Store a mail once, and an entry for each envelope."""
     stored = yield from value(
         "INSERT INTO mails (raw, size, digest) VALUES (?, ?, ?) RETURNING id", sealed, len(mail.raw), digest

@@ -8,6 +8,7 @@ Fails closed: after an I/O error everything raises ``SpoolBroken`` and ``on_fata
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,13 +18,15 @@ from bridge.errors import SpoolFull
 from bridge.spool import codec, jumps, moves
 from bridge.spool.api import NewMail, Usage
 from bridge.spool.checkpoint import Checkpointer
-from bridge.spool.cipher import Cipher
+from bridge.spool.cipher import Cipher, Pieces
 from bridge.spool.files import LOG_BYTES, Database
 from bridge.spool.jumps import JumpWatch
 from bridge.spool.ledger import Ledger, Make
 from bridge.spool.writer import Writer, carry_out
 
 T = TypeVar("T")
+_LARGE = 1024 * 1024
+"""Bytes of a mail from which it is written into its row, in pieces."""
 
 
 class SqliteSpool(Ledger):
@@ -69,8 +72,14 @@ class SqliteSpool(Ledger):
         """Store a mail durably, one entry per envelope. Raises ``SpoolFull`` past the high-water mark."""
         if not self.usage().accepting:
             raise SpoolFull("the spool is past its high-water mark, or its disk is short")
-        sealed, digest = await self._prepared(mail.raw)
+        sealed, digest = await self._in_pieces(mail.raw) if len(mail.raw) > _LARGE else await self._prepared(mail.raw)
         return await self._change(lambda now: moves.accept(self._ids, mail, sealed, digest, now))
+
+    async def _in_pieces(self, raw: bytes) -> tuple[Pieces, str]:
+        def seal() -> tuple[Pieces, str]:
+            return self._cipher.seal_large(raw), hashlib.sha256(raw).hexdigest()
+
+        return await asyncio.to_thread(seal)
 
     async def erase(self, *, ended_before: float, held_before: float) -> int:
         """Erase bodies past their retention; the write-ahead log, which still holds them, is emptied soon."""

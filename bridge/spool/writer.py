@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from bridge.errors import SpoolBroken, SpoolBusy, SpoolError, SpoolFull
+from bridge.spool.cipher import Pieces
 from bridge.spool.steps import Ask, Row, Steps
 
 GROUP = 500
@@ -191,11 +192,6 @@ class Writer:
         return failure
 
 
-_LARGE = 1024 * 1024
-"""Bytes of a mail from which it is written into its row."""
-_NEW_MAIL = "INSERT INTO mails (raw, "
-
-
 def carry_out(db: sqlite3.Connection, steps: Steps[T]) -> T:
     """Ask what the steps ask, inside the transaction that is open; there is nobody to lock against in it."""
     try:
@@ -208,17 +204,18 @@ def carry_out(db: sqlite3.Connection, steps: Steps[T]) -> T:
 
 
 def _rows(db: sqlite3.Connection, step: Ask) -> Sequence[Row]:
-    if step.sql.startswith(_NEW_MAIL) and isinstance(step.values[0], bytes) and len(step.values[0]) > _LARGE:
+    if step.values and isinstance(step.values[0], Pieces):
         return _insert_in_place(db, step, step.values[0])
     return db.execute(step.sql, step.values).fetchall()
 
 
-def _insert_in_place(db: sqlite3.Connection, step: Ask, raw: bytes) -> Sequence[Row]:
+def _insert_in_place(db: sqlite3.Connection, step: Ask, raw: Pieces) -> Sequence[Row]:
     """Written into the row itself: a statement keeps its values until it is used again, a large mail's for hours."""
     sql = step.sql.replace("VALUES (?,", "VALUES (zeroblob(?),", 1)
     rows = db.execute(sql, (len(raw), *step.values[1:])).fetchall()
     with db.blobopen("mails", "raw", rows[0][0]) as blob:
-        blob.write(raw)
+        blob.write(raw.head)
+        blob.write(raw.content)
     return rows
 
 
