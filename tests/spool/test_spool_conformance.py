@@ -61,7 +61,7 @@ def test_accepted_mail_is_there_byte_for_byte(run: Run, clock: Clock) -> None:
     run(work)
 
 
-@pytest.mark.parametrize("size", [0, 1, 300_000])
+@pytest.mark.parametrize("size", [0, 1, 300_000, 1_300_000])
 def test_any_size_is_kept(run: Run, size: int) -> None:
     async def work(spool: Spool) -> None:
         (entry_id,) = await spool.accept(mail(raw=b"\0" * size))
