@@ -183,6 +183,17 @@ def test_words_in_the_line_of_an_attribution_stay() -> None:
         assert extract(f"{front}me@domain.example wrote:\n> Hi", None).text.startswith("yes")
 
 
+def test_words_in_front_of_a_day_of_one_digit_stay() -> None:
+    for day in ("5. Januar 2024 10:00", "5 Januar 2024 10:00"):
+        text = f"Das ist gut am {day} schrieb Ann <a@b.example>:\n> x"
+        assert extract(text, None).text.startswith("Das ist gut")
+
+
+def test_headers_in_one_line_that_begin_with_a_subject_need_a_date_or_an_address() -> None:
+    kept = "Hello\n\nSubject: broken From: the office Date: today To: all\n\nBye"
+    assert extract(kept, None).text == kept
+
+
 def test_attribution_broken_by_a_blank_line_and_a_mailto() -> None:
     mail = "New\n\nOn Tue, 11 Apr 2017 at 10:07 PM John\n\n<\nmailto:John <john@a.example>\n> wrote:\nOld"
     assert extract(mail, None).text == "New"
