@@ -111,7 +111,7 @@ def disclaimer(lines: Lines, start: int, stop: int) -> int:
     """Where the confidentiality footer at the end of the lines ``start`` to ``stop`` begins; ``stop`` without one."""
     for at in range(max(start, stop - 40), stop):
         if is_disclaimer(lines.bare[at]) and (at == start or not lines.bare[at - 1] or is_rule(lines.bare[at - 1])):
-            return at
+            return at - 1 if at > start and is_rule(lines.bare[at - 1]) else at
     return stop
 
 
@@ -144,7 +144,7 @@ def signoff(lines: Lines, start: int, stop: int) -> int:
         if not bare:
             continue
         words += 1
-        if len(bare) > 90 and not is_disclaimer(bare):
+        if _goes_on_below(bare) or (len(bare) > 90 and not is_disclaimer(bare) and not opens_signoff(bare)):
             break
         if opens_signoff(bare) and (words > 1 or not is_closing(bare)) and has_words(lines, start, at):
             found = at
@@ -153,6 +153,16 @@ def signoff(lines: Lines, start: int, stop: int) -> int:
     return found if found < stop else _contact_card(lines, start, stop)
 
 
+_POSTSCRIPT = re.compile(r"(?:p\. ?s\.?|ps|p\. ?d\.|pd|nb|n\. ?b\.)(?: ?[:.)-]| )", re.IGNORECASE)
+
+
+def _goes_on_below(bare: str) -> bool:
+    """A postscript or a question: what stands above it is not the end."""
+    return bare[-1] in "?\uff1f\u061f" or _POSTSCRIPT.match(bare) is not None or bare.startswith("追伸")
+
+
+_AND = re.compile(r" (?:and|&|\+|und|u\.|et|en|och|og|y|e|i|и|та|a|ve|ja) ")
+"""Between thanks and a sign-off, in the languages that have one word for it."""
 _DASHED_NAME = re.compile(r"(?:-|–|—|~) ?[^\W\d_a-z][\w.'-]{1,20}(?: [^\W\d_a-z][\w.'-]{0,20}){0,2}")
 """``-Ann Smith``"""
 
@@ -161,12 +171,32 @@ def opens_signoff(bare: str) -> bool:
     """A sign-off alone in its line, in two languages, or with the name behind it: "Kind regards, Ann"."""
     if is_closing(bare) or _DASHED_NAME.fullmatch(bare):
         return True
+    if len(bare) <= 200 and bare.casefold().startswith(vocabulary().closing_starts):
+        return True
     if len(bare) > 60:
         return False
     front, comma, name = bare.partition(",")
     if comma and is_closing(front) and 0 < len(name.split()) <= 4:
         return True
-    return "/" in bare and all(is_closing(part) for part in bare.split("/"))
+    if "/" in bare:
+        return all(is_closing(part) for part in bare.split("/"))
+    return _is_closing_with_name(bare) or _is_closing_with_thanks(bare)
+
+
+def _is_closing_with_thanks(bare: str) -> bool:
+    """ "Many thanks and kind regards" """
+    parts = _AND.split(bare.casefold())
+    return len(parts) == 2 and len(parts[0].split()) <= 3 and is_closing(parts[1])
+
+
+def _is_closing_with_name(bare: str) -> bool:
+    """ "Regards Tom Hale": no comma between, and nothing but names behind. "Best" begins too much else."""
+    words = bare.split()
+    for count in range(1, min(len(words), 5)):
+        front, names = " ".join(words[:count]), words[count:]
+        if is_closing(front) and front.casefold() not in ("best", "yours", "greetings"):
+            return len(names) <= 3 and all(name[0].isupper() and name.strip(".").isalpha() for name in names)
+    return False
 
 
 def has_words(lines: Lines, start: int, stop: int) -> bool:
@@ -202,17 +232,28 @@ def _contact_card(lines: Lines, start: int, stop: int) -> int:
         end = begin
         if any(_holds_figures(bare) for bare in paragraph):
             found = begin
-    return found if contacts >= 2 and not _is_asked_for(lines, start, found) else stop
+    return found if contacts >= 2 and found < stop and _is_card(lines, start, found) else stop
 
 
 def _contacts(paragraph: list[str]) -> int:
     return sum(len(bare) <= MAX_CONTACT and _CONTACT.search(bare) is not None for bare in paragraph)
 
 
-def _is_asked_for(lines: Lines, start: int, at: int) -> bool:
-    """The line above announces what follows: "The new contact:"."""
+def _is_card(lines: Lines, start: int, at: int) -> bool:
+    """The card begins with a rule or a name, and the line above does not announce it."""
+    first = lines.bare[at]
     above = next((lines.bare[row] for row in range(at - 1, start - 1, -1) if lines.bare[row]), "")
-    return above.endswith((":", "\uff1a")) and above[-2:-1].isalpha()
+    if is_rule(first):
+        return not _announces(above)
+    return not (_announces(above) or _CONTACT.search(first) or ":" in first or first[0].isdigit())
+
+
+def _announces(above: str) -> bool:
+    """ "The new contact:", "Our address is": most languages' words for "is" and "to" are short."""
+    if above.endswith((":", "\uff1a")):
+        return above[-2:-1].isalpha()
+    last = above.split()[-1:]
+    return bool(last) and len(last[0]) <= 3 and last[0].isalpha() and last[0].islower()
 
 
 _APPOINTMENT = re.compile(r"\d[:.]\d\d(?!\d)| @ ")

@@ -25,9 +25,10 @@ def find(lines: Lines, start: int, stop: int, hints: Hints) -> list[Cut]:
     cuts.append(Cut(begin, stop, "footer", "footer of a mailing list"))
     stop = begin
     if hints.cut_signature:
-        armour = _armour(lines, start, stop)
-        cuts += armour
-        stop = armour[0].start if armour else stop
+        begin, end = _armour(lines, start, stop)
+        cuts.append(Cut(start, begin, "signature", "head of a signed message"))
+        cuts.append(Cut(end, stop, "signature", "signature of a signed message"))
+        stop = end
         begin = endings.signature(lines, start, stop)
         cuts.append(Cut(begin, stop, "signature", "signature"))
         stop = begin
@@ -55,21 +56,19 @@ def find(lines: Lines, start: int, stop: int, hints: Hints) -> list[Cut]:
     return [cut for cut in cuts if cut.start < cut.stop]
 
 
-def _armour(lines: Lines, start: int, stop: int) -> list[Cut]:
-    """What PGP puts around a message signed in clear text (RFC 9580 §7): its head, and the signature at the end."""
+def _armour(lines: Lines, start: int, stop: int) -> tuple[int, int]:
+    """What stands between the head and the signature that PGP puts around a message signed in clear text (RFC 9580 §7).
+
+    Either may be missing: a quotation may stand between, and the history swallow the signature.
+    """
     bare = lines.bare
-    last = stop - 1
-    while last >= start and not bare[last]:
-        last -= 1
-    if last < start or bare[last] != "-----END PGP SIGNATURE-----":
-        return []
-    begin = next((at for at in range(last, start - 1, -1) if bare[at] == "-----BEGIN PGP SIGNATURE-----"), stop)
-    cuts = [Cut(begin, stop, "signature", "signature of a signed message")]
-    first = next(at for at in range(start, stop) if bare[at])
-    if bare[first] == "-----BEGIN PGP SIGNED MESSAGE-----":
-        head = next((at for at in range(first, begin) if not bare[at]), first)
-        cuts.append(Cut(start, head, "signature", "head of a signed message"))
-    return cuts
+    words = [at for at in range(start, stop) if bare[at]]
+    begin, end = start, stop
+    if words and bare[words[-1]] == "-----END PGP SIGNATURE-----":
+        end = next((at for at in reversed(words) if bare[at] == "-----BEGIN PGP SIGNATURE-----"), stop)
+    if words and bare[words[0]] == "-----BEGIN PGP SIGNED MESSAGE-----":
+        begin = next((at for at in range(words[0], end) if not bare[at]), start)
+    return begin, end
 
 
 def _marked(lines: Lines, start: int, stop: int) -> int:

@@ -47,6 +47,8 @@ class Vocabulary(NamedTuple):
     device_ends: tuple[str, ...]
     """How those end that begin with the device's name."""
     closings: frozenset[str]
+    closing_starts: tuple[str, ...]
+    """How sign-offs begin that say more ("Viele Grüße aus …"), written with ``*`` at the end."""
     above: re.Pattern[str]
     """Any of the phrases that helpdesks write above their notifications."""
     disclaimers: tuple[str, ...]
@@ -124,7 +126,8 @@ def vocabulary() -> Vocabulary:
         devices=devices,
         device_starts=tuple({device.before for device in devices[""] if device.before}),
         device_ends=tuple({device.after for device in devices[""] if not device.before}),
-        closings=frozenset(words("closings")),
+        closings=frozenset(closing for closing in words("closings") if not closing.endswith("*")),
+        closing_starts=tuple(sorted(closing[:-1] for closing in words("closings") if closing.endswith("*"))),
         above=re.compile("|".join(map(re.escape, sorted(words("above"))))),
         disclaimers=tuple(sorted(words("disclaimers"))),
         lists=tuple(sorted(words("lists"))),

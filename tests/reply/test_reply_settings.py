@@ -74,7 +74,7 @@ def test_disclaimers_are_cut_by_setting() -> None:
     assert text(FOOTER) == FOOTER.strip()
     assert text(FOOTER, cut_disclaimer=True) == "We cancel."
     ruled = FOOTER.replace("\n\n", "\n\n*****\n")
-    assert text(ruled, cut_disclaimer=True) == "We cancel.\n\n*****"
+    assert text(ruled, cut_disclaimer=True) == "We cancel."
     inside = "This e-mail and any attachments were lost, why?"
     assert text("Hello\n" + inside, cut_disclaimer=True) == "Hello\n" + inside
     assert text("No\n\nDisclaimer", cut_disclaimer=True) == "No\n\nDisclaimer"
