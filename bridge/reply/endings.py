@@ -144,12 +144,13 @@ def signoff(lines: Lines, start: int, stop: int) -> int:
         if not bare:
             continue
         words += 1
-        if _goes_on_below(bare) or (len(bare) > 90 and not is_disclaimer(bare) and not opens_signoff(bare)):
+        if opens_signoff(bare):
+            if (words > 1 or not is_closing(bare)) and has_words(lines, start, at):
+                found = at
+                if is_closing(bare):
+                    break
+        elif _goes_on_below(bare) or (len(bare) > MAX_CONTACT and not is_disclaimer(bare)):
             break
-        if opens_signoff(bare) and (words > 1 or not is_closing(bare)) and has_words(lines, start, at):
-            found = at
-            if is_closing(bare):
-                break
     return found if found < stop else _contact_card(lines, start, stop)
 
 
@@ -157,12 +158,16 @@ _POSTSCRIPT = re.compile(r"(?:p\. ?s\.?|ps|p\. ?d\.|pd|nb|n\. ?b\.)(?: ?[:.)-]| 
 
 
 def _goes_on_below(bare: str) -> bool:
-    """A postscript or a question: what stands above it is not the end."""
+    """A postscript, a question or a sentence: what stands above it is not the end."""
+    if _is_sentence(bare) and not is_disclaimer(bare):
+        return True
     return bare[-1] in "?\uff1f\u061f" or _POSTSCRIPT.match(bare) is not None or bare.startswith("追伸")
 
 
-_AND = re.compile(r" (?:and|&|\+|und|u\.|et|en|och|og|y|e|i|и|та|a|ve|ja) ")
+_AND = re.compile(r" (?:and|&|\+|und|u\.|et|en|och|og|y|e|i|и|та|a|ve|ja) |, ")
 """Between thanks and a sign-off, in the languages that have one word for it."""
+_AMBIGUOUS = ("best", "yours", "greetings")
+"""Sign-offs that are words of the text too, unless they stand alone."""
 _DASHED_NAME = re.compile(r"(?:-|–|—|~) ?[^\W\d_a-z][\w.'-]{1,20}(?: [^\W\d_a-z][\w.'-]{0,20}){0,2}")
 """``-Ann Smith``"""
 
@@ -186,7 +191,7 @@ def opens_signoff(bare: str) -> bool:
 def _is_closing_with_thanks(bare: str) -> bool:
     """ "Many thanks and kind regards" """
     parts = _AND.split(bare.casefold())
-    return len(parts) == 2 and len(parts[0].split()) <= 3 and is_closing(parts[1])
+    return len(parts) == 2 and len(parts[0].split()) <= 3 and is_closing(parts[1]) and parts[1] not in _AMBIGUOUS
 
 
 def _is_closing_with_name(bare: str) -> bool:
@@ -194,7 +199,9 @@ def _is_closing_with_name(bare: str) -> bool:
     words = bare.split()
     for count in range(1, min(len(words), 5)):
         front, names = " ".join(words[:count]), words[count:]
-        if is_closing(front) and front.casefold() not in ("best", "yours", "greetings"):
+        if is_closing(front) and front.casefold() not in _AMBIGUOUS:
+            if len(front) < 3 and (len(names) > 1 or len(names[0]) > 8):  # "LG Eva", not "LG Electronics"
+                return False
             return len(names) <= 3 and all(name[0].isupper() and name.strip(".").isalpha() for name in names)
     return False
 
@@ -236,7 +243,7 @@ def _contact_card(lines: Lines, start: int, stop: int) -> int:
 
 
 def _contacts(paragraph: list[str]) -> int:
-    return sum(len(bare) <= MAX_CONTACT and _CONTACT.search(bare) is not None for bare in paragraph)
+    return sum(len(_CONTACT.findall(bare)) for bare in paragraph if len(bare) <= MAX_CONTACT)
 
 
 def _is_card(lines: Lines, start: int, at: int) -> bool:
@@ -263,7 +270,15 @@ def _is_prose(bare: str) -> bool:
     if len(bare) > MAX_CONTACT:
         return True
     words = bare.split()
-    return bare[-1] in ".?!" and len(words) > 4 and not (words[-1][0].isupper() and len(words[-1]) < 6)  # "Hale Ltd."
+    if bare[-1] in ".?!" and len(words) > 4 and not (words[-1][0].isupper() and len(words[-1]) < 6):  # "Hale Ltd."
+        return True
+    return _is_sentence(bare)
+
+
+def _is_sentence(bare: str) -> bool:
+    """Ends with a word in lower case and a full stop; companies and addresses end with names."""
+    words = bare.split()
+    return len(words) > 2 and bare[-1] in ".!" and words[-1][:-1].isalpha() and words[-1].islower()
 
 
 def _holds_figures(bare: str) -> bool:
