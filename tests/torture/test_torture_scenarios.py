@@ -1,4 +1,4 @@
-"""What no other test does: the wall clock of a running bridge jumps (Debian: faketime). The rest is ``make torture``."""
+"""What no other test does: the wall clock of a running bridge jumps (Debian: faketime). More: ``make torture``."""
 
 from __future__ import annotations
 
