@@ -117,7 +117,7 @@ torture: $(VENV)/system ## Kills, freezes, full and failing disks, clock jumps, 
 audit-mutants: $(VENV)/system ## Break each promise in a copy, and see that a test notices
 	$(BIN)/python -m torture.audit --out benchmarks/results/mutants.md
 
-EACH_PACKAGE ?= 6
+EACH_PACKAGE ?= 4
 SEED ?= 1
 .PHONY: mutants
 mutants: $(VENV)/test $(VENV)/mutants ## Small mistakes in the pure packages: does a test notice? (a sample; EACH_PACKAGE=0 is every place, for days)

@@ -67,7 +67,7 @@ class Tried:
 def main() -> int:
     """Try the sample; 1 when the tests fail on the copy as it is, or a survivor was not judged."""
     parser = argparse.ArgumentParser(prog="python -m torture.mutants", description=__doc__)
-    parser.add_argument("--each", type=int, default=6, help="changes for each package; 0: every place")
+    parser.add_argument("--each", type=int, default=4, help="changes for each package; 0: every place")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", action="append", help="only packages whose name contains this")
     parser.add_argument("--cosmic-ray", default=".venv/mutants/bin/cosmic-ray")
