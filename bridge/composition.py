@@ -157,8 +157,13 @@ def api_key(settings: Settings) -> Callable[[], str]:
     return lambda: value
 
 
+def _is_key(text: str) -> bool:
+    """Whether a request can carry it: visible ASCII (RFC 6750, section 2.1), on one line."""
+    return bool(text) and text.isascii() and text.isprintable() and " " not in text
+
+
 class _KeyFile:
-    """A key in a file. While the file cannot be read, or is empty in the middle of a rotation, the last key stays."""
+    """A key in a file. While the file cannot be read, or holds none in a rotation's midst, the last stays."""
 
     def __init__(self, path: Path, key: str) -> None:
         self._path = path
@@ -170,7 +175,8 @@ class _KeyFile:
             found = self._path.stat()
             seen = (found.st_mtime_ns, found.st_size, found.st_ino)
             if seen != self._seen:
-                self._key = self._path.read_text("utf-8").strip() or self._key
+                found_key = self._path.read_text("utf-8").strip()
+                self._key = found_key if _is_key(found_key) else self._key
                 self._seen = seen
         except (OSError, UnicodeDecodeError):
             pass

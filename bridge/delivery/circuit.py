@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from bridge.delivery.schedule import RATE_LIMIT_CAP_S
+
 CIRCUIT_TICKETS = 3
 
 
@@ -53,7 +55,7 @@ class Budget:
         """After an answer with these headers. Answers of one window may overtake one another: the least counts."""
         if remaining is None or reset_s is None:
             return self
-        reset_at = now + reset_s
+        reset_at = now + min(reset_s, RATE_LIMIT_CAP_S)
         same_window = self.remaining is not None and abs(reset_at - self.reset_at) < 1.0 and now < self.reset_at
         return Budget(min(remaining, self.remaining or 0) if same_window else remaining, reset_at)
 

@@ -142,7 +142,7 @@ class TicketApi:
                     await response.aclose()
         except TimeoutError:
             progress.cause = "no whole answer within the deadline"
-        except httpx.LocalProtocolError as error:
+        except (httpx.LocalProtocolError, UnicodeError) as error:
             progress.begun, progress.cause = False, f"no request can be made: {type(error).__name__}"
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             progress.certificate = "CERTIFICATE_VERIFY_FAILED" in str(error)

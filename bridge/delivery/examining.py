@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bridge.delivery.client import Answer, TicketApi
 from bridge.delivery.gate import Gate
 from bridge.delivery.ledger import Ledger, result_of
@@ -12,7 +14,7 @@ from bridge.delivery.probe import rights
 from bridge.delivery.reconcile import Found, Window, message_on
 from bridge.delivery.reconciling import Deliver
 from bridge.delivery.resolver import staff_texts
-from bridge.delivery.schedule import WAITS
+from bridge.delivery.schedule import WAITS, Act
 from bridge.errors import ApiError
 from bridge.model import Decision
 from bridge.reasons import MailClass, Reason
@@ -20,6 +22,7 @@ from bridge.spool.api import AttemptResult, Claim, Kind, State
 
 REOPEN_AGAIN_S = 3600.0
 """A ticket is reopened at most once within this time."""
+_LOOK_FIRST = {Act.RETRY: Act.LOOK, Act.WAIT: Act.CHECK}
 _LATER = frozenset({*WAITS, Outcome.NOT_SENT, Outcome.UNKNOWN})
 
 
@@ -48,7 +51,7 @@ class Examining:
         try:
             answer = await self._api.get_ticket(claim.entry.lane)
         except ApiError as error:
-            await self._cannot_look(claim, error, outcome)
+            await self._cannot_look(claim, error, outcome, posted=sent is not None)
             return
         self._gate.answered(answer)
         self._ledger.checkpoint(Point.EXAMINED)
@@ -87,14 +90,20 @@ class Examining:
                 self._gate.shut_for_key()
                 await self._ledger.settle(claim, State.READY, Reason.PAUSED, counted=False)
             else:
-                await self._ledger.take(self._ledger.again(claim), claim, None, None)
+                await self._ledger.take(self._ledger.later(seen, claim), claim, None, None)
             return
         await self._ledger.settle(claim, State.HELD, Reason.TICKET_FORBIDDEN)
 
-    async def _cannot_look(self, claim: Claim, error: ApiError, outcome: Outcome) -> None:
-        """The ticket cannot be read: later, or never with a key that may not read."""
-        if self._gate.failed(error, claim.entry.lane) in _LATER:
-            await self._ledger.take(self._ledger.again(claim), claim, None, None)
+    async def _cannot_look(self, claim: Claim, error: ApiError, outcome: Outcome, *, posted: bool) -> None:
+        """The ticket cannot be read: later, or never with a key that may not read.
+
+        A message that was ``posted`` and refused is looked for before it is sent again: it may be there all the same.
+        """
+        seen = self._gate.failed(error, claim.entry.lane)
+        if seen in _LATER:
+            step = self._ledger.later(seen, claim)
+            act = _LOOK_FIRST.get(step.act, step.act) if posted else step.act
+            await self._ledger.take(replace(step, act=act), claim, None, None)
         else:
             await self._forbidden_or_refused(claim, outcome)
 
@@ -123,11 +132,15 @@ class Examining:
         try:
             status = (await self._api.get_ticket(lane)).body.get("status")
         except ApiError as error:
-            await self._cannot_look(claim, error, Outcome.MAYBE_CLOSED)
+            await self._cannot_look(claim, error, Outcome.MAYBE_CLOSED, posted=False)
             return
         if status != "closed":
+            if outcome is not Outcome.DELIVERED:
+                # It was applied after all, and counts as this hour's.
+                done = replace(result, outcome=Outcome.DELIVERED)
+                claim = await self._ledger.finish(claim, attempt, done, Point.REOPEN_SETTLED)
             await self._ledger.settle(claim, State.READY, Reason.WAITING, counted=False)
         elif outcome in _LATER:
-            await self._ledger.take(self._ledger.again(claim), claim, None, None)
+            await self._ledger.take(self._ledger.later(outcome, claim), claim, None, None)
         else:
             await self._ledger.settle(claim, State.HELD, Reason.TICKET_CLOSED)

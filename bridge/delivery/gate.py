@@ -202,16 +202,24 @@ class Gate:
         tries = 0
         while self._reasons:
             if self._until > self._clock():
-                await self._sleep(self._until - self._clock())
+                await self._wait_until(self._until)
                 continue
             self._reasons.discard(RATE_LIMIT)
             if self._reasons:
                 await self._sleep(self._probe_wait(tries))
                 tries += 1
+                probed = frozenset(self._reasons)
                 if self._until <= self._clock() and await self._probe():
-                    self._reasons.clear()
+                    # What came while it was asked still holds: a time that the API asked for, above all.
+                    self._reasons -= probed
             await self._credit(unless_within=CREDIT_S if self._reasons else 0.0)
         self._open()
+
+    async def _wait_until(self, until: float) -> None:
+        await self._sleep(until - self._clock())
+        if self._until == until:
+            # It is over also when the clock was set back meanwhile.
+            self._until = min(until, self._clock())
 
     def _open(self) -> None:
         self._log.warning("resumed", paused_s=round(self._clock() - self._since, 1))

@@ -5,16 +5,18 @@ Fails with ``SpoolError``; then nothing was changed.
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from structlog.typing import FilteringBoundLogger
 
+from bridge.delivery.giving_back import BUSY_S
 from bridge.delivery.outcome import Outcome
 from bridge.delivery.points import Checkpoint, Point
-from bridge.delivery.schedule import Act, Pace, Step, again, next_step
-from bridge.errors import ApiError, Problem, UnknownOutcome
+from bridge.delivery.schedule import WAITS, Act, Pace, Step, again, next_step
+from bridge.errors import ApiError, Problem, SpoolError, UnknownOutcome
 from bridge.reasons import Reason
 from bridge.spool.api import Attempt, AttemptResult, Claim, Kind, Settlement, Spool, State
 
@@ -80,7 +82,7 @@ class Ledger:
         self.checkpoint(Point.SETTLING)
         number = attempt.number if attempt else None
         move = Settlement(state, reason, number, result, at or self.clock(), counted, lane, dedupe_key, remember_sender)
-        await self.spool.settle(claim, move)
+        await self._settle(claim, move)
         self.checkpoint(Point.SETTLED)
         said = result or AttemptResult("")
         event = "reopened" if state is State.READY and lane else str(state)
@@ -95,6 +97,19 @@ class Ledger:
             request_id=said.request_id,
             message=said.message_id,
         )
+
+    async def _settle(self, claim: Claim, move: Settlement) -> None:
+        """Until the spool can: what an answer said would be lost otherwise, and a look may not be able to tell."""
+        while True:
+            try:
+                await self.spool.settle(claim, move)
+            except SpoolError as error:
+                if not error.temporary:
+                    raise
+                self.log.warning("spool_busy", entry=claim.entry.id, stage="settling")
+                await asyncio.sleep(BUSY_S)
+            else:
+                return
 
     async def take(self, step: Step, claim: Claim, attempt: Attempt | None, result: AttemptResult | None) -> None:
         """Do what the schedule decided (anything but ``done`` and ``examine``)."""
@@ -111,6 +126,15 @@ class Ledger:
     def again(self, claim: Claim) -> Step:
         """Another try later, or none."""
         return again(claim.entry.attempts, self.age(claim), self.clock(), chance=self.chance.random(), pace=self.pace)
+
+    def later(self, seen: Outcome, claim: Claim) -> Step:
+        """After a question that ended in ``seen``: wait for the gate where all have to, else another try or none.
+
+        A wrong address counts: the gate opened before, so that it may be about this one ticket.
+        """
+        if seen in WAITS and seen is not Outcome.WRONG_URL:
+            return Step(Act.WAIT, self.clock(), Reason.PAUSED)
+        return self.again(claim)
 
     def age(self, claim: Claim) -> float:
         """Seconds that an entry has waited, paused time not counted."""

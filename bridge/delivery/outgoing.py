@@ -65,6 +65,12 @@ def fingerprint(text: str, *, encrypted: bool) -> str:
     return hashlib.sha256(f"{int(encrypted)}\n{text}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def lane_of_new(claim: Claim, decision: Decision) -> str:
+    """The lane of a mail that opens a ticket: one for all copies of a mail, so that they do not open two at once."""
+    named = decision.message_id or claim.entry.digest
+    return NEW + hashlib.sha256(named.encode("utf-8", "surrogatepass")).hexdigest()[:26]
+
+
 def dedupe_key(claim: Claim, decision: Decision) -> str:
     """Ticket, Message-ID (or the raw mail's digest), and digests of the posted text and of the attachments (§5)."""
     named = decision.message_id or claim.entry.digest

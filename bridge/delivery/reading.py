@@ -18,6 +18,7 @@ from structlog.typing import FilteringBoundLogger
 from bridge import pipeline
 from bridge.delivery.giving_back import BUSY_S, give_back
 from bridge.delivery.lease import LEASE_S, kept
+from bridge.delivery.outgoing import lane_of_new
 from bridge.delivery.points import Checkpoint, Point, nothing
 from bridge.delivery.resolver import Resolver
 from bridge.errors import SpoolBroken, SpoolError, StaleToken, UnreadableMail
@@ -243,7 +244,7 @@ class Reading:
 
     async def _file(self, claim: Claim, decision: Decision, digest: str, numbers: Mapping[str, str]) -> None:
         action = decision.verdict.action
-        if action in ("deliver", "create") and self._config.shadow:
+        if action in ("deliver", "create") and self._config.shadow and not claim.entry.released:
             decision = replace(decision, verdict=Verdict("record", Reason.SHADOW))
         lane = self._lane(claim, decision, action, numbers)
         state = _STATES.get(decision.verdict.action, State.READY)
@@ -266,4 +267,4 @@ class Reading:
         if decision.reference is not None:
             ticket = decision.reference.ticket
             return numbers.get(ticket, "") if ticket.isdigit() else ticket
-        return f"new:{claim.entry.id}" if action == "create" else ""
+        return lane_of_new(claim, decision) if action == "create" else ""

@@ -23,6 +23,8 @@ PAGES, PAGE = 20, 100
 _CREATED = 201
 _NEVER = frozenset({Outcome.FORBIDDEN, Outcome.NOT_FOUND})
 """Outcomes of a look that will not change by themselves."""
+_REFUSED = frozenset({*WAITS, Outcome.MAYBE_CLOSED, Outcome.FORBIDDEN})
+"""Outcomes of an attempt that say that nothing was applied."""
 Deliver = Callable[[Claim, Decision, Attempt, AttemptResult], Awaitable[None]]
 
 
@@ -53,14 +55,15 @@ class Reconciling:
         if seen.found is Found.OURS:
             result = AttemptResult(Outcome.DELIVERED, attempt.status, request_id=attempt.request_id, message_id=seen.id)
             await self._delivered(claim, decision, attempt, result)
-        elif seen.found is Found.UNDECIDABLE:
+        elif seen.found is Found.UNDECIDABLE or attempt.fingerprint != sent.fingerprint:
+            # What was sent reads otherwise since a setting was changed: that it is not found says nothing.
             await self._undecidable(claim, attempt)
         else:
             await self._absent(claim, attempt)
 
     async def _absent(self, claim: Claim, attempt: Attempt) -> None:
         """Look again, or send again when it was looked often enough. A 201 said that it is there: then never again."""
-        if attempt.outcome in WAITS:
+        if attempt.outcome in _REFUSED:
             # The API refused it for a reason that is over, and it is not there: once is enough.
             await self._ledger.settle(claim, State.READY, Reason.WAITING, counted=False)
             return
@@ -115,15 +118,15 @@ class Reconciling:
 
     async def _cannot_look(self, claim: Claim, error: ApiError, attempt: Attempt) -> None:
         outcome = self._gate.failed(error, claim.entry.lane)
-        step = self._ledger.again(claim)
-        if outcome in _NEVER and attempt.outcome in WAITS:
+        step = self._ledger.later(outcome, claim)
+        if outcome in _NEVER and attempt.outcome in _REFUSED:
             await self._ledger.settle(claim, State.READY, Reason.WAITING, counted=False)
             return
         if outcome in _NEVER or step.act is Act.HOLD:
             await self._undecidable(claim, attempt)
             return
-        counted = outcome not in WAITS
-        await self._ledger.settle(claim, State.UNKNOWN, Reason.RETRY, at=step.at if counted else 0.0, counted=counted)
+        counted = step.act is not Act.WAIT
+        await self._ledger.settle(claim, State.UNKNOWN, step.reason, at=step.at, counted=counted)
 
 
 def _known(attempt: Attempt) -> AttemptResult:

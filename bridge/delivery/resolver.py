@@ -83,8 +83,9 @@ class Resolver:
     async def _failed(self, outcome: Outcome, failures: int) -> Resolution:
         if outcome is Outcome.NOT_FOUND:
             return Resolution(hold=Reason.TICKET_NOT_FOUND)
-        if outcome in WAITS:
+        if outcome in WAITS and outcome is not Outcome.WRONG_URL:
             return Resolution()
+        # A wrong address counts: the gate opened before, so that it may be about this one number.
         if outcome is not Outcome.FORBIDDEN and failures + 1 < GIVE_UP_AFTER:
             return Resolution(counted=True)
         return await self._its_own_fault(outcome)

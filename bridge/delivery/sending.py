@@ -20,6 +20,7 @@ from bridge.delivery.ledger import Ledger, result_of
 from bridge.delivery.outcome import Outcome
 from bridge.delivery.outgoing import Outgoing, dedupe_key, outgoing
 from bridge.delivery.points import Point
+from bridge.delivery.reconcile import looks_done
 from bridge.delivery.reconciling import Reconciling
 from bridge.delivery.schedule import Act
 from bridge.delivery.uploading import Uploading
@@ -73,7 +74,7 @@ class Sending:
         decision = claim.decision
         if decision is None:
             await self._ledger.settle(claim, State.HELD, Reason.UNREADABLE)
-        elif claim.entry.state is State.UNKNOWN:
+        elif claim.entry.state is State.UNKNOWN or self._in_doubt(claim):
             await self._reconciling.look(claim, decision, self._outgoing(claim, decision))
         elif self._config.shadow and not claim.entry.released:
             await self._ledger.settle(claim, State.RECORDED, Reason.SHADOW)
@@ -81,6 +82,13 @@ class Sending:
             await self._ledger.settle(claim, State.RECORDED, Reason.DUPLICATE)
         else:
             await self._send(claim, decision)
+
+    def _in_doubt(self, claim: Claim) -> bool:
+        """A person held it, then let it go, while it was not known whether it had been posted."""
+        lane, enough = claim.entry.lane, len(self._ledger.pace.looks_s)
+        mine = [a for a in claim.attempts if a.kind in (Kind.POST, Kind.CREATE) and a.ticket in ("", lane)]
+        last = mine[-1].outcome if mine else None
+        return last in ("", Outcome.UNKNOWN) or 0 < looks_done(last or "") < enough
 
     async def broken(self, claim: Claim) -> None:
         """Something failed that never should: hold the entry. What was intended may have been applied."""
@@ -142,12 +150,14 @@ class Sending:
     async def _delivered(self, claim: Claim, decision: Decision, attempt: Attempt, result: AttemptResult) -> None:
         """It is there: settle, and remember what that teaches. After an announcement the words are still to follow."""
         lane = result.message_id if attempt.kind is Kind.CREATE else None
+        key = dedupe_key(claim, decision)
         if lane and self._outgoing(claim, decision).announces:
-            await self._ledger.settle(claim, State.READY, Reason.WAITING, attempt, result, counted=False, lane=lane)
+            await self._ledger.settle(
+                *(claim, State.READY, Reason.WAITING, attempt, result), counted=False, lane=lane, dedupe_key=key
+            )
             return
         reference = decision.reference
         certain = claim.entry.released or (reference is not None and reference.unguessable)
-        key = "" if lane else dedupe_key(claim, decision)
         await self._ledger.settle(
             *(claim, State.DELIVERED, Reason.DELIVERED, attempt, result),
             lane=lane,

@@ -6,6 +6,7 @@ Promises: nothing that one entry does to its sender stops the others. Fails with
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 
 from structlog.typing import FilteringBoundLogger
@@ -48,8 +49,7 @@ class Delivery:
             while await self._may_go_on():
                 free = min(self._concurrency, self._gate.capacity()) - self._busy
                 if free <= 0:
-                    self._freed.clear()
-                    await self._freed.wait()
+                    await self._some_freed()
                     continue
                 claims = await self._claim(free)
                 for claim in claims:
@@ -57,6 +57,13 @@ class Delivery:
                     group.create_task(self._one(claim))
                 if not claims:
                     await self._spool.wait(self._idle_s)
+
+    async def _some_freed(self) -> None:
+        """Wait for an entry in hand to end, or a moment: the rate limit and the circuit give way without one."""
+        self._freed.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._idle_s):
+                await self._freed.wait()
 
     async def _may_go_on(self) -> bool:
         """Wait for the gate; False once it is time to stop."""

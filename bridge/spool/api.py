@@ -76,7 +76,7 @@ class Entry:
     state: State
     reason: Reason
     lane: str
-    """The ticket's public id, ``new:<entry id>`` for a ticket to be created, or empty before it is known."""
+    """The ticket's public id, ``new:<digest>`` for a ticket to be created, or empty before it is known."""
     envelope: Envelope
     sender: str
     """The From address once read, else the reverse-path."""
@@ -161,7 +161,7 @@ class Settlement:
     lane: str | None = None
     """A new lane (a number that was resolved late, a ticket that was created)."""
     dedupe_key: str = ""
-    """With ``delivered``: remembered for 30 days."""
+    """With ``delivered``, or a new lane: remembered for 30 days."""
     remember_sender: bool = False
     """With ``delivered``: the sender is known on this ticket from now on."""
 

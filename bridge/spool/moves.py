@@ -156,7 +156,7 @@ def settle(claim: Claim, settlement: Settlement, now: float) -> Steps[None]:
     )
     if moved:
         yield from ask("UPDATE attempts SET ticket = ? WHERE entry = ?", lane, seq)
-    if settlement.state is State.DELIVERED:
+    if settlement.state is State.DELIVERED or moved:
         yield from _learn(claim.entry.id, lane, old, settlement, now)
     yield from lanes.elect(old["lane"], now)
     if moved:
@@ -256,8 +256,10 @@ def operate(entry_id: str, audit: Audit, *, allowed: frozenset[State], move: Mov
     released = row["released"] if move.released is None else int(move.released)
     yield from ask(
         f"UPDATE entries SET state = ?, reason = ?, lane = ?, override = ?, released = ?, attempts = 0, head = 0, "
-        f"hint = ?, updated_at = ?, next_at = ?, token = token + 1, {lanes.FREE} WHERE seq = ?",
-        *(move.state, move.reason, new_lane, override, released),
+        f"paused_s = ? - accepted_at, hint = ?, updated_at = ?, next_at = ?, token = token + 1, {lanes.FREE} "
+        "WHERE seq = ?",
+        # Its age counts from here on: it is tried as long as one that was just accepted.
+        *(move.state, move.reason, new_lane, override, released, now),
         # A redirected mail that is read anew keeps back its new lane only, not every lane.
         *(override if override.startswith("tkt_") else "", now, now, row["seq"]),
     )

@@ -16,11 +16,12 @@ import httpx
 import structlog
 
 from bridge.delivery import Delivery, Gate, Ledger, Pace, Sending, SendingConfig, TicketApi, nothing
+from bridge.delivery.outgoing import NEW, lane_of_new
 from bridge.mail import attachment_bytes
 from bridge.model import Attachment, Envelope
 from bridge.sandbox.server import SandboxServer
 from bridge.spool import Spool, open_spool
-from bridge.spool.api import Detail, NewMail, State
+from bridge.spool.api import Claim, Detail, NewMail, State
 from tests.spool.samples import decision
 
 KEY, WRITE_ONLY = "world-key", "world-write-only"
@@ -38,8 +39,15 @@ ENDS = frozenset({State.HELD, State.DELIVERED, State.RECORDED, State.DISCARDED})
 class World:
     """What a test can do."""
 
-    def __init__(self, spool: Spool, api: httpx.AsyncClient, gate: Gate) -> None:
-        self.spool, self.api, self.gate = spool, api, gate
+    def __init__(self, spool: Spool, api: httpx.AsyncClient, gate: Gate, running: asyncio.Task[None]) -> None:
+        self.spool, self.api, self.gate, self.running = spool, api, gate, running
+
+    async def claimed(self, words: str) -> Claim:
+        """A mail that was accepted and decided, in a worker's hands."""
+        self.gate.shut_for_key()
+        await self.give(words)
+        [claim] = await self.spool.claim_ready(1, 60)
+        return claim
 
     async def give(self, words: str, lane: str = TICKET, **members: Any) -> str:
         """A mail that was accepted and decided; its entry's id."""
@@ -47,7 +55,7 @@ class World:
         [claim] = await self.spool.claim_received(1, 60)
         made = decision(message_id=words, text=words)
         made = replace(made, **{"attachments": (), "findings": (), **members})
-        lane = lane.replace("new:", f"new:{claim.entry.id}")
+        lane = lane_of_new(claim, made) if lane == NEW else lane
         await self.spool.decided(claim, made, state=State.READY, lane=lane, body_digest="")
         return claim.entry.id
 
@@ -84,6 +92,7 @@ async def world(directory: Path, *, key: str = KEY, concurrency: int = 8, **conf
     spool = await open_spool(
         f"sqlite:///{directory}/spool.db", owner="world", high_water_bytes=1 << 30, min_free_bytes=0
     )
+    await spool.recover()
     async with SandboxServer("127.0.0.1:0", database=str(directory / "sandbox.db"), **keys) as sandbox:
         client = TicketApi(sandbox.url, lambda: key, timeout_s=1.0)
         gate = Gate(client, spool, limit=concurrency, clock=time.time, log=log, chance=chance, pace=pace)
@@ -98,10 +107,11 @@ async def world(directory: Path, *, key: str = KEY, concurrency: int = 8, **conf
         headers = {"Authorization": f"Bearer {KEY}"}
         async with httpx.AsyncClient(base_url=sandbox.url, headers=headers, trust_env=False) as api:
             try:
-                yield World(spool, api, gate)
+                yield World(spool, api, gate, running)
             finally:
                 delivery.stop()
-                await running
+                if not running.cancelled():
+                    await running
                 await gate.close()
                 await client.close()
     await spool.close()
