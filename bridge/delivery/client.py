@@ -31,6 +31,8 @@ TICKET_BYTES = 16_000_000
 CONNECT_S = 10.0
 _TICKET = re.compile(r"tkt_[0-9a-hjkmnp-tv-z]{26}|[0-9]{1,18}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,99}")
+_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}")
+_BYTES = "application/octet-stream"
 _BASE = "/api/v2/support"
 _HEADERS = {
     "User-Agent": f"ticket-bridge/{__version__}",
@@ -113,7 +115,7 @@ class TicketApi:
             "POST",
             f"{_BASE}/attachments",
             201,
-            files={"file": (name, file, content_type)},
+            files={"file": (_encodable(name), file, content_type if _TYPE.fullmatch(content_type) else _BYTES)},
             data={"ticketId": ticket},
         )
 
@@ -250,6 +252,11 @@ def _json(body: Mapping[str, Any]) -> dict[str, Any]:
     """A request's body. A lone surrogate, which no encoding can carry, becomes a question mark."""
     content = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
     return {"content": content, "headers": {"Content-Type": "application/json"}}
+
+
+def _encodable(text: str) -> str:
+    """``text`` with a question mark for each lone surrogate, which no request can carry."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _name(value: object) -> str:

@@ -39,8 +39,10 @@ ENDS = frozenset({State.HELD, State.DELIVERED, State.RECORDED, State.DISCARDED})
 class World:
     """What a test can do."""
 
-    def __init__(self, spool: Spool, api: httpx.AsyncClient, gate: Gate, running: asyncio.Task[None]) -> None:
-        self.spool, self.api, self.gate, self.running = spool, api, gate, running
+    def __init__(
+        self, spool: Spool, api: httpx.AsyncClient, client: TicketApi, gate: Gate, running: asyncio.Task[None]
+    ) -> None:
+        self.spool, self.api, self.client, self.gate, self.running = spool, api, client, gate, running
 
     async def claimed(self, words: str) -> Claim:
         """A mail that was accepted and decided, in a worker's hands."""
@@ -107,7 +109,7 @@ async def world(directory: Path, *, key: str = KEY, concurrency: int = 8, **conf
         headers = {"Authorization": f"Bearer {KEY}"}
         async with httpx.AsyncClient(base_url=sandbox.url, headers=headers, trust_env=False) as api:
             try:
-                yield World(spool, api, gate, running)
+                yield World(spool, api, client, gate, running)
             finally:
                 delivery.stop()
                 if not running.cancelled():
