@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import random
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -180,8 +181,8 @@ def test_files_and_new_tickets_as_the_contract_has_them() -> None:
     stub = Stub(answer(201))
 
     async def question(api: TicketApi) -> None:
-        await api.upload(TICKET, 'é"\r\n\udcff.pdf', "application/pdf", b"%PDF")
-        await api.upload(TICKET, "b.pdf", "text/x\r\nX: y", b"2")
+        await api.upload(TICKET, 'é"\r\n\udcff.pdf', "application/pdf", io.BytesIO(b"%PDF"))
+        await api.upload(TICKET, "b.pdf", "text/x\r\nX: y", io.BytesIO(b"2"))
         await api.create("support", "subject", "lone \ud800", ())
         await api.create("support", "subject", "words", ("bo@example.org",))
 
