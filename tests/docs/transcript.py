@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from tests.docs.blocks import Block, blocks
-from tests.docs.world import SCENARIOS, World
+from tests.docs.world import PATIENCE_S, SCENARIOS, World
 
 _ID = re.compile(r"\b(?!tkt_)[0-9a-hjkmnp-tv-z]{26}\b")
 _VARYING = (
@@ -25,7 +25,6 @@ _VARYING = (
     (re.compile(r"[ \t]+"), " "),
 )
 _LOOKS = ("tb status", "tb check", "tb queue list", "tb queue show ", "journalctl ")
-PATIENCE_S = 30.0
 
 
 def normal(text: str) -> str:

@@ -88,20 +88,26 @@ def test_documents_name_commands_that_are_there(document: Path) -> None:
 
 
 @pytest.mark.system
-def test_units_are_sound_and_well_confined(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("drop_in", "exposure"), [("", 1.5), ("port-25.conf", 1.6)])
+def test_units_are_sound_and_well_confined(tmp_path: Path, drop_in: str, exposure: float) -> None:
     for name in ("ticket-bridge.service", "ticket-bridge@.service", "ticket-bridge.socket"):
         text = (ROOT / "systemd" / name).read_text().replace("/opt/ticket-bridge/bin/ticket-bridge", "/bin/true")
-        (tmp_path / name.replace("@", "@one")).write_text(text)
-    paths = [str(path) for path in sorted(tmp_path.iterdir())]
+        unit = tmp_path / name.replace("@", "@one")
+        unit.write_text(text)
+        if drop_in and unit.suffix == ".service":
+            directory = tmp_path / f"{unit.name}.d"
+            directory.mkdir()
+            shutil.copy(ROOT / "systemd/ticket-bridge.service.d" / drop_in, directory)
+    paths = [str(path) for path in sorted(tmp_path.iterdir()) if path.is_file()]
     done = subprocess.run(["systemd-analyze", "verify", *paths], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    for path in paths:
-        if path.endswith(".service"):
-            command = ["systemd-analyze", "security", "--offline=yes", path]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
-            level = re.search(r"Overall exposure level for \S+: ([0-9.]+)", done.stdout)
-            assert level, done.stdout
-            assert float(level[1]) <= 1.5
+    for path in [path for path in paths if path.endswith(".service")]:
+        command = ["systemd-analyze", "security", "--offline=yes", path]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert ("✗ AmbientCapabilities" in done.stdout) == bool(drop_in), "only a drop-in gives a capability"
+        level = re.search(r"Overall exposure level for \S+: ([0-9.]+)", done.stdout)
+        assert level, done.stdout
+        assert float(level[1]) <= exposure
 
 
 @pytest.mark.system
