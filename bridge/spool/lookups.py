@@ -132,8 +132,12 @@ def confirmed_ids(ticket: str) -> Steps[frozenset[str]]:
 
 
 def last_reopened(ticket: str) -> Steps[float | None]:
-    """When this ticket was last reopened by us: the newest intent to that went well, or is still open."""
-    sql = "SELECT max(intent_at) FROM attempts WHERE ticket = ? AND kind = 'reopen' AND outcome IN ('', 'delivered')"
+    """When this ticket was last reopened by us.
+
+    An intent that stands open is of a process that died: a ticket that is seen closed after it was not reopened by it,
+    or was closed again since, and to reopen it once more harms nobody.
+    """
+    sql = "SELECT max(intent_at) FROM attempts WHERE ticket = ? AND kind = 'reopen' AND outcome = 'delivered'"
     found: float | None = yield from value(sql, ticket)
     return found
 
