@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from tests.postgres.server import Database
@@ -15,6 +17,16 @@ from tests.postgres.shared import one_for_all
 settings.register_profile("busy", deadline=None)
 settings.register_profile("quick", deadline=None, max_examples=20, derandomize=True)  # where each test runs many times
 settings.load_profile("busy")
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """A command that a test ran in this process must not log into the next test's closed output."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = handlers, level
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -5,26 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 from bridge import sdnotify
 from bridge.ops import logs
 
 SECRET = "Ranunkel-4471"
-
-
-@pytest.fixture(autouse=True)
-def _restored() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:], root.level = handlers, level
-    structlog.reset_defaults()
 
 
 def told(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
