@@ -93,7 +93,7 @@ def test_the_page_shows_and_moves_entries(tmp_path: Path, postgres_server: Datab
         clock = Clock()
         browser = Served(url[1], clock, Meter(clock))
         browser.login()
-        assert "to the right ticket" in browser.client.get(f"/entries/{entry}").text
+        assert SENDER in browser.client.get(f"/entries/{entry}").text
         assert browser.press(f"/entries/{entry}/redirect", ticket=TICKET).status_code == 303
         assert eventually(api.bodies) == ["to the right ticket"]
         assert browser.client.get("/readyz").status_code == 200
