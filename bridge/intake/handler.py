@@ -127,9 +127,9 @@ class Handler:
     ) -> str:
         """Take the reverse-path when there is room for a mail."""
         del session
-        for option in options:
-            if option.startswith("SIZE="):
-                envelope.size = int(option[5:])
+        # aiosmtpd has looked at the last one only, where a client gives a parameter twice.
+        sizes = [option[5:] for option in options if option.startswith("SIZE=")]
+        envelope.size = max((int(size) for size in sizes if size.isascii() and size.isdigit()), default=0)
         if not self.reception.accepting() or not self.fits(envelope.size):
             self.counters.mails_deferred += 1
             self.log.warning("mail_deferred", session=server.id, reply=replies.NO_SPACE)

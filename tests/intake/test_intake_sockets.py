@@ -130,6 +130,7 @@ def test_probes_leave_no_trace(start: Start) -> None:
         ("MAIL FROM:<a@b> SIZE=26214401", "552 5.3.4 message size exceeds fixed maximum message size"),
         ("MAIL FROM:<a@b> SIZE=x", "501 5.5.4 Syntax: MAIL FROM: <address> [SP <mail-parameters>]"),
         ("MAIL FROM:<a@b> SIZE=²", "501 5.5.4 Syntax: MAIL FROM: <address> [SP <mail-parameters>]"),
+        ("MAIL FROM:<a@b> SIZE=9f8 SIZE=9", "250 2.1.0 OK"),
         ("MAIL FROM:<a@b> RET=FULL", "555 5.5.4 MAIL FROM parameters not recognized or not implemented"),
         ("MAIL FROM:<a@b> BODY=BINARYMIME", "501 5.5.4 BODY can only be one of 7BIT, 8BITMIME"),
         ("MAIL FROM:<" + "(" * 1500, "553 5.1.3 malformed address"),
