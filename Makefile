@@ -40,7 +40,7 @@ check: $(VENV)/test ## Lint, types, import order, locks and generated files up t
 
 .PHONY: test-system
 test-system: $(VENV)/system ## Kills, fuzzers, Chromium, Postfix (needs the Debian packages that .ci/run installs)
-	$(BIN)/pytest -q -m system --timeout 600
+	$(BIN)/pytest -q -n 2 --dist loadfile -m system --timeout 600
 
 EACH ?= 40
 KILLS ?= 25

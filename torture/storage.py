@@ -25,7 +25,7 @@ def _small_disk(megabytes: int) -> Iterator[Path]:
         try:
             yield Path(directory)
         finally:
-            subprocess.run(["umount", directory], check=False)
+            subprocess.run(["umount", "--lazy", directory], check=True)
 
 
 def disk_full(scale: float) -> Iterator[Criterion]:

@@ -81,8 +81,12 @@ class Process:
         return code
 
     def kill(self) -> None:
+        assert self.child.stdout
         if self.child.poll() is None:
             self.stop(signal.SIGKILL)
+        elif not self.child.stdout.closed:
+            self._reader.join(10)
+            self.child.stdout.close()
 
 
 class Bridge:
