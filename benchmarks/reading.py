@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.message import EmailMessage
 from pathlib import Path
 
 import mailparser
@@ -116,13 +117,22 @@ class Asker(threading.Thread):
         return statistics.quantiles(self.took, n=100)[98]
 
 
+def _warm() -> bytes:
+    """A small mail that goes every way that the large one will go: with a file."""
+    mail = EmailMessage()
+    mail["From"], mail["Subject"] = "a@b.example", "warm"
+    mail.set_content("warm\n")
+    mail.add_attachment(b"x" * 10_000, maintype="application", subtype="octet-stream", filename="warm.bin")
+    return mail.as_bytes()
+
+
 def one_large(kind: str, raw: bytes, after_s: float) -> list[Row]:
     """A bridge of its own delivers one large mail, its file included, to a sandbox."""
     with tempfile.TemporaryDirectory() as directory, sandbox(Path(directory)) as api:
         bridge = Bridge(Path(directory), api.url)
         child = bridge.process.child
         try:
-            bridge.send(b"From: a@b.example\r\nSubject: warm\r\n\r\nwarm\r\n")
+            bridge.send(_warm())
             delivered(api, ["warm"])
             base = rss(child.pid)
             asker = Asker(bridge.port)

@@ -10,6 +10,7 @@ import hashlib
 import logging
 import re
 from dataclasses import replace
+from email.errors import HeaderParseError
 from email.message import Message
 
 from mailparser import MailParser
@@ -35,7 +36,12 @@ def read(raw: bytes) -> InboundMail:
     try:
         message = tree(lean(raw, walk.defect))
         found = walk.read(message)
-        return _mail(raw, _fields(message, walk), message, walk, found)
+        try:
+            return _mail(raw, _fields(message, walk), message, walk, found)
+        except HeaderParseError:
+            # An encoded word that the standard library cannot decode: the address is read, its name as it came.
+            walk.defect("broken_encoded_word")
+            return _mail(raw, _fields(message, walk, encoded_words=False), message, walk, found)
     except Exception as error:  # noqa: BLE001 - a foreign reader on hostile bytes: keep the words as they came
         return _unparsed(raw, type(error).__name__)
 
@@ -49,12 +55,13 @@ def attachment_bytes(raw: bytes, path: str) -> bytes:
     return walk.kept
 
 
-def _fields(message: Part, walk: Walk) -> MailParser:
+def _fields(message: Part, walk: Walk, *, encoded_words: bool = True) -> MailParser:
     """mail-parser on the fields that it is good at, and on no body: its own walk would take every part apart again."""
     header = Message()
     for name, value in message.raw_items():
         if name.lower() in _FIELDS:
-            header.set_raw(name, raw_header(value))
+            text = raw_header(value)
+            header.set_raw(name, text if encoded_words else text.replace("=?", "= ?"))
     parser = MailParser(header)
     for category in sorted(parser.defects_categories):
         walk.defect(snake(category))

@@ -119,7 +119,8 @@ def check(said: bytes, stored: int, *, lmtp: bool) -> None:
     if REPLY.sub(b"", said):
         raise AssertionError(f"no SMTP: {said[-300:]!r}")
     queued = len(re.findall(rb"^250 2\.6\.0 ", said, re.MULTILINE))
-    if (queued != stored) if lmtp else (bool(queued) != bool(stored)):
+    # By LMTP a recipient that is named twice is answered twice (RFC 2033), and stored once.
+    if (lmtp and queued < stored) or bool(queued) != bool(stored):
         raise AssertionError(f"{queued} answered, {stored} stored")
 
 

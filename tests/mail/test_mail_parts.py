@@ -193,3 +193,11 @@ def test_the_allocator_is_told_once_and_trims() -> None:
 def test_uuencode_of_the_standard_library_decodes() -> None:
     line = binascii.b2a_uu(b"abc").decode()
     assert uudecode(f"begin 644 a.txt\n\n{line}`\nend\n")[1][0].data == b"abc"
+
+
+def test_an_encoded_word_that_cannot_be_decoded_hides_no_address() -> None:
+    mail = read(b"From: =?utf-8?B?SsO8cmdlbiBH$m/Dnw==?= <a@example.net>\r\nSubject: x\r\n\r\nHej\r\n")
+    assert [address.address for address in mail.from_] == ["a@example.net"]
+    assert mail.text is not None
+    assert mail.text.strip() == "Hej"
+    assert "broken_encoded_word" in mail.defects
